@@ -1,0 +1,86 @@
+"""The closed vocabulary of compiled checks: every operation a plan may name.
+
+A plan is a list of nodes; a node applies one operation to earlier nodes (``args``) and constants
+(``params``). ``pipeline.kernels`` binds each name to a kernel over columns, ``tests/oracles.py`` to
+its obvious twin over one record; a test holds the three key sets equal.
+
+Column types: ``truth`` is uint8 0 false, 1 true, 2 unknown. ``number``, ``day`` (days since
+1970-01-01) and ``moment`` (seconds since 1970-01-01, Asia/Taipei wall clock) are int64 with
+``UNKNOWN`` for missing, empty or malformed. Decimals count in tenths.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Type = Literal["truth", "number", "day", "moment"]
+UNKNOWN = -(2**63)
+FALSE, TRUE, MAYBE = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class Op:
+    """One operation: its parameters by name, what its args are, what it gives, and how it reads.
+
+    ``gives`` of ``"same"`` is the type of the first arg. ``scope`` says where it runs: ``same``
+    as its field or args, ``to_record`` folds orders into records, ``to_order`` spreads records.
+    """
+
+    params: tuple[str, ...]
+    args: tuple[str, ...]
+    gives: Type | Literal["same"]
+    doc: str
+    scope: Literal["same", "to_record", "to_order", "record"] = "same"
+
+
+OPS: dict[str, Op] = {
+    # fields: one cell each
+    "filled": Op(("field",), (), "truth", "present, with text that is not blank"),
+    "malformed": Op(("field", "aspect"), (), "truth", "breaks its form: chinese, length, type, any"),
+    "unlisted": Op(("field",), (), "truth", "filled with a value outside its closed list"),
+    "value": Op(("field",), (), "number", "number, day or moment by the field's kind"),
+    "member": Op(("field", "codes"), (), "truth", "value is one of the codes; unknown if blank"),
+    "same_text": Op(("field", "other"), (), "truth", "two fields hold the same text"),
+    "is_sender": Op(("field",), (), "truth", "value is the sender's institution"),
+    "starts": Op(("field", "prefix"), (), "truth", "value starts with the prefix"),
+    "matches": Op(("field", "shape"), (), "truth", "whole value has the shape"),
+    "size": Op(("field",), (), "number", "characters in the value"),
+    "letter": Op(("field",), (), "number", "alphabet position of the first character, A/a = 1"),
+    "first": Op(("field",), (), "number", "first digit"),
+    "last": Op(("field",), (), "number", "last digit"),
+    "consecutive": Op(("field",), (), "truth", "digits, each one more than the one before"),
+    "special": Op(("field",), (), "truth", "treatment id that is a special code"),
+    "holds_person": Op(("field", "person"), (), "truth", "treatment id holds this person"),
+    "moment_of": Op(("field",), (), "moment", "time inside a treatment id"),
+    "person_check": Op(("field",), (), "truth", "check digit of a person id holds"),
+    "institution_check": Op(("field",), (), "truth", "check digit of an institution code holds"),
+    "sex": Op(("field",), (), "number", "1 male, 2 female, by the second character"),
+    "repeated": Op(("field",), (), "truth", "another order of the record has the same value"),
+    "known": Op(("table", "field", "at"), (), "truth", "in a reference table on that date"),
+    # values
+    "constant": Op(("type", "value"), (), "number", "a number, day or moment"),
+    "received": Op((), (), "moment", "moment of receipt", "record"),
+    "orders": Op((), (), "number", "orders of the record", "record"),
+    "date": Op((), ("moment",), "day", "calendar day of a moment"),
+    "month": Op((), ("day",), "number", "year * 12 + month - 1"),
+    "or_zero": Op(("field",), ("number",), "same", "0 where the field is blank"),
+    "coalesce": Op((), ("any", "any"), "same", "the first, or the second where it is unknown"),
+    "add": Op((), ("any", "any"), "same", "sum"),
+    "subtract": Op((), ("any", "any"), "number", "difference"),
+    "modulo": Op((), ("number", "number"), "number", "remainder; unknown by zero"),
+    "working_days": Op((), ("day", "day"), "number", "working days after the first to the second"),
+    # truths
+    "equal": Op((), ("any", "any"), "truth", "=="),
+    "less": Op((), ("any", "any"), "truth", "<"),
+    "less_equal": Op((), ("any", "any"), "truth", "<="),
+    "not": Op((), ("truth",), "truth", "Kleene not"),
+    "and": Op((), ("truth", "truth"), "truth", "Kleene and"),
+    "or": Op((), ("truth", "truth"), "truth", "Kleene or"),
+    # between records and their orders
+    "some": Op((), ("truth",), "truth", "Kleene or over a record's orders", "to_record"),
+    "every": Op((), ("truth",), "truth", "Kleene and over a record's orders", "to_record"),
+    "count": Op((), ("truth",), "number", "orders for which it is true; unknown if any is",
+                "to_record"),
+    "spread": Op((), ("any",), "same", "the record's value, on each of its orders", "to_order"),
+}

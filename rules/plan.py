@@ -1,0 +1,55 @@
+"""A plan: the rule set compiled to data that any engine can run. Picklable and hashed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Scope = Literal["record", "order"]
+Severity = Literal["refuse", "reject", "warn"]
+
+
+@dataclass(frozen=True)
+class Node:
+    """One operation of ``rules.ops.OPS`` on earlier nodes. Equal nodes appear once in a plan."""
+
+    op: str
+    params: tuple[object, ...]
+    args: tuple[int, ...]
+    scope: Scope
+    type: Literal["truth", "number", "day", "moment"]
+
+
+@dataclass(frozen=True)
+class PlannedRule:
+    """What a finding needs of its rule. ``node`` is the truth "broken", ``None`` for rules that
+    parse, merge or nobody decides (they are in the plan for their texts).
+
+    ``field`` is where the finding stands: a field id, or an element such as ``MB2``.
+    """
+
+    id: str
+    code: str
+    severity: Severity
+    scope: Scope
+    field: str
+    node: int | None
+    stops: bool
+    decided_by: str
+    needs: str
+    summary_zh: str
+    summary_en: str
+    remedy_zh: str
+    remedy_en: str
+    subsumes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Nodes in evaluation order and the rules over them; ``hash`` names both and the code lists."""
+
+    nodes: tuple[Node, ...]
+    rules: tuple[PlannedRule, ...]
+    hash: str
+    by_id: dict[str, int] = field(repr=False, compare=False, default_factory=dict)
+    by_code: dict[str, tuple[int, ...]] = field(repr=False, compare=False, default_factory=dict)
