@@ -1,0 +1,162 @@
+"""The tables of a store: their Arrow schemas and how they are partitioned.
+
+The single truth on columns. Values of the upload's own fields are strings as sent; moments are
+UTC with microseconds; ``visit_month`` is ``YYYY-MM`` of ``visit_date`` and ``bucket`` the person's
+bucket, from 0. Columns that must always be there are declared not null.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from schemas.fields import ORDER_FIELDS, VISIT_FIELDS
+
+_UTC = pa.timestamp("us", tz="UTC")
+
+
+def _schema(*columns: pa.Field) -> pa.Schema:
+    return pa.schema(list(columns))
+
+
+def _must(name: str, kind: pa.DataType) -> pa.Field:
+    return pa.field(name, kind, nullable=False)
+
+
+def _fields(names: tuple[str, ...]) -> list[pa.Field]:
+    return [pa.field(name, pa.string()) for name in names]
+
+
+VISITS = _schema(
+    _must("visit_key", pa.string()),
+    pa.field("treatment_id", pa.string()),
+    *_fields(VISIT_FIELDS),
+    _must("institution", pa.string()),
+    pa.field("visit_date", pa.date32()),
+    _must("visit_month", pa.string()),
+    _must("bucket", pa.int32()),
+    _must("received_at", _UTC),
+    _must("sequence", pa.int64()),
+    _must("upload_id", pa.string()),
+    _must("record", pa.int32()),
+    _must("byte_offset", pa.int64()),
+    _must("byte_length", pa.int64()),
+    _must("plan", pa.string()),
+)
+"""The last accepted version of every live visit, one row a visit key."""
+
+ORDERS = _schema(
+    _must("visit_key", pa.string()),
+    pa.field("treatment_id", pa.string()),
+    _must("order_no", pa.int32()),
+    *_fields(ORDER_FIELDS),
+    pa.field("visit_date", pa.date32()),
+    _must("visit_month", pa.string()),
+    _must("bucket", pa.int32()),
+    _must("sequence", pa.int64()),
+)
+"""The orders of ``VISITS``; ``order_no`` counts from 1 within the visit."""
+
+HISTORY = _schema(
+    pa.field("treatment_id", pa.string()),
+    _must("institution", pa.string()),
+    _must("action", pa.string()),
+    _must("upload_id", pa.string()),
+    _must("record", pa.int32()),
+    _must("byte_offset", pa.int64()),
+    _must("byte_length", pa.int64()),
+    _must("received_at", _UTC),
+    _must("sequence", pa.int64()),
+    pa.field("visit_date", pa.date32()),
+    _must("plan", pa.string()),
+)
+"""Every accepted record ever; ``action`` is one of ``ACTIONS``."""
+
+ACTIONS = ("put", "delete", "cancel", "uncancel")
+
+PRESCRIPTIONS = _schema(
+    _must("prescription_id", pa.string()),
+    _must("kind", pa.string()),
+    _must("refill", pa.int32()),
+    _must("status", pa.string()),
+    pa.field("institution", pa.string()),
+    pa.field("by_institution", pa.string()),
+    pa.field("by_treatment_id", pa.string()),
+    _must("sequence", pa.int64()),
+)
+"""The ledger, one row a refill from 1. ``institution`` (the issuer) is null until it is known."""
+
+UPLOADS = _schema(
+    _must("upload_id", pa.string()),
+    pa.field("name", pa.string()),
+    _must("sha256", pa.string()),
+    pa.field("institution", pa.string()),
+    _must("channel", pa.string()),
+    _must("mode", pa.string()),
+    _must("received_at", _UTC),
+    _must("sequence", pa.int64()),
+    _must("status", pa.string()),
+    pa.field("refusal_code", pa.string()),
+    _must("records", pa.int64()),
+    _must("records_accepted", pa.int64()),
+    _must("records_warned", pa.int64()),
+    _must("records_rejected", pa.int64()),
+    _must("orders", pa.int64()),
+    _must("orders_accepted", pa.int64()),
+    _must("orders_rejected", pa.int64()),
+    pa.field("redelivery_of", pa.string()),
+    pa.field("encoding", pa.string()),
+    pa.field("parser", pa.string()),
+    _must("plan", pa.string()),
+    _must("engine", pa.string()),
+)
+"""One row a receipt; ``status`` is one of ``STATUSES``. ``name`` is for people only."""
+
+STATUSES = ("done", "refused", "held")
+
+FINDINGS = _schema(
+    _must("upload_id", pa.string()),
+    pa.field("institution", pa.string()),
+    _must("received_date", pa.date32()),
+    _must("record", pa.int32()),
+    pa.field("order_no", pa.int32()),
+    _must("field", pa.string()),
+    _must("code", pa.string()),
+    _must("severity", pa.string()),
+    _must("rule", pa.string()),
+    _must("byte_offset", pa.int64()),
+    _must("byte_length", pa.int64()),
+    pa.field("value", pa.string()),
+)
+"""``order_no`` counts from 1 and is null for a finding on the record; the place is in bytes of the
+upload as received (Asia/Taipei day in ``received_date``)."""
+
+BATCHES = _schema(
+    _must("batch", pa.int64()),
+    _must("sequence_from", pa.int64()),
+    _must("sequence_to", pa.int64()),
+    _must("committed_at", _UTC),
+    _must("versions", pa.map_(pa.string(), pa.int64())),
+)
+"""Which table versions belong together: ``versions`` is table name -> Delta version."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table's columns and the columns its files are partitioned by (none: one folder)."""
+
+    schema: pa.Schema
+    partition_by: tuple[str, ...] = ()
+
+
+TABLES: dict[str, Table] = {
+    "visits": Table(VISITS, ("visit_month", "bucket")),
+    "orders": Table(ORDERS, ("visit_month", "bucket")),
+    "history": Table(HISTORY),
+    "prescriptions": Table(PRESCRIPTIONS),
+    "findings": Table(FINDINGS, ("received_date",)),
+    "uploads": Table(UPLOADS),
+    "batches": Table(BATCHES),
+}
+"""Every table by name. Pre-check tables have the same columns under ``precheck_`` and the name."""
