@@ -7,6 +7,16 @@ its obvious twin over one record; a test holds the three key sets equal.
 Column types: ``truth`` is uint8 0 false, 1 true, 2 unknown. ``number``, ``day`` (days since
 1970-01-01) and ``moment`` (seconds since 1970-01-01, Asia/Taipei wall clock) are int64 with
 ``UNKNOWN`` for missing, empty or malformed. Decimals count in tenths.
+
+Null policy, one for all: an operation on a field is unknown where the field is blank or malformed
+(two fields: where either is). Only ``filled``, ``malformed`` and ``unlisted`` always know.
+
+What ``malformed`` means, first match wins: ``chinese`` is a character beyond ASCII in a field not
+in ``MAY_HOLD_CHINESE``; ``length`` is more characters than ``max_length`` (18 for numbers that
+have none) or, for the kinds in ``EXACT_LENGTH``, any other number of them; ``type`` is a number
+with other than digits, a date not in the calendar (ROC year 001 and later), or a value off its
+field's ``shape``. Kind ``code`` has no ``type`` (``unlisted`` speaks for it), kind ``number`` no
+shape (a range is a rule). Values are never trimmed, so a blank at an end breaks the shape.
 """
 
 from __future__ import annotations
@@ -17,6 +27,13 @@ from typing import Literal
 Type = Literal["truth", "number", "day", "moment"]
 UNKNOWN = -(2**63)
 FALSE, TRUE, MAYBE = 0, 1, 2
+
+ASPECTS = ("chinese", "length", "type", "any")
+MAY_HOLD_CHINESE = frozenset(
+    ("D07", "D08", "D13", "D15", "E04", "E06", "E09", "E12", "E13", "V01", "V02")
+)
+EXACT_LENGTH = {"date": 7, "datetime": 13, "treatment_id": 20, "institution": 10, "person": 10}
+LONGEST_NUMBER = 18
 
 
 @dataclass(frozen=True)
@@ -40,17 +57,17 @@ OPS: dict[str, Op] = {
     "malformed": Op(("field", "aspect"), (), "truth", "breaks its form: chinese, length, type, any"),
     "unlisted": Op(("field",), (), "truth", "filled with a value outside its closed list"),
     "value": Op(("field",), (), "number", "number, day or moment by the field's kind"),
-    "member": Op(("field", "codes"), (), "truth", "value is one of the codes; unknown if blank"),
+    "member": Op(("field", "codes"), (), "truth", "value is one of the codes"),
     "same_text": Op(("field", "other"), (), "truth", "two fields hold the same text"),
     "is_sender": Op(("field",), (), "truth", "value is the sender's institution"),
     "starts": Op(("field", "prefix"), (), "truth", "value starts with the prefix"),
     "matches": Op(("field", "shape"), (), "truth", "whole value has the shape"),
     "size": Op(("field",), (), "number", "characters in the value"),
     "letter": Op(("field",), (), "number", "alphabet position of the first character, A/a = 1"),
-    "first": Op(("field",), (), "number", "first digit"),
-    "last": Op(("field",), (), "number", "last digit"),
-    "consecutive": Op(("field",), (), "truth", "digits, each one more than the one before"),
-    "special": Op(("field",), (), "truth", "treatment id that is a special code"),
+    "first": Op(("field",), (), "number", "first digit; unknown unless all digits"),
+    "last": Op(("field",), (), "number", "last digit; unknown unless all digits"),
+    "consecutive": Op(("field",), (), "truth", "each digit one more; unknown unless all digits"),
+    "special": Op(("field",), (), "truth", "SM/MISS/letter+3 digits, then zeros; 20 nines"),
     "holds_person": Op(("field", "person"), (), "truth", "treatment id holds this person"),
     "moment_of": Op(("field",), (), "moment", "time inside a treatment id"),
     "person_check": Op(("field",), (), "truth", "check digit of a person id holds"),
