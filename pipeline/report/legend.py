@@ -1,0 +1,50 @@
+"""The closing legend of a receipt: what the field ids and the error codes mean."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from functools import cache
+from importlib.resources import files
+
+from pipeline.report.big5 import big5
+from schemas import fields
+
+_NAME_BYTES = 20
+_COLUMNS = 3
+
+
+@cache
+def legend() -> bytes:
+    """Big5 with CRLF, the same under every receipt."""
+    return big5("".join(line + "\r\n" for line in (*_field_lines(), *_code_lines())))
+
+
+@cache
+def code_meanings() -> dict[str, tuple[str, str]]:
+    """Every error code of the insurer → (繁體中文, English)."""
+    text = files("rules").joinpath("codes/errors.csv").read_text(encoding="utf-8")
+    return {
+        row["code"]: (row["meaning_zh"], row["meaning_en"])
+        for row in csv.DictReader(text.splitlines())
+    }
+
+
+def _field_lines() -> Iterator[str]:
+    yield "欄位與中文對照表"
+    cells = [f"<{f.id}>: {_padded(f.name_zh)}" for f in fields().values() if f.id[0] in "MDVE"]
+    yield cells[0].rstrip()
+    for at in range(1, len(cells), _COLUMNS):
+        yield " ".join(cells[at : at + _COLUMNS]).rstrip()
+
+
+def _padded(name: str) -> str:
+    """Cut to 20 bytes of Big5, never through a character, and padded with blanks."""
+    shown = big5(name)[:_NAME_BYTES].decode("cp950", "ignore")
+    return shown + " " * (_NAME_BYTES - len(big5(shown)))
+
+
+def _code_lines() -> Iterator[str]:
+    yield "錯誤代碼:中文對照註釋"
+    for code, (zh, _) in code_meanings().items():
+        yield f"[{code:<4}]: {zh}"

@@ -1,0 +1,55 @@
+"""What may be shown of a value that identifies a person.
+
+A treatment id holds its patient's id in characters 7-13 and a moment in 15-20, so it is as
+personal as the id itself; only its institution part is shown. What a sender typed into a field
+may be something else than the field's name promises: whatever isn't of the expected shape is
+masked harder, and a person's id is masked wherever it turns up.
+"""
+
+from __future__ import annotations
+
+import re
+
+from schemas import fields
+
+STAR = "*"
+_PERSON = re.compile(r"(?<![0-9A-Za-z])([A-Za-z][0-9A-Da-d])([0-9]{6})([0-9]{2})(?![0-9])")
+_SPECIAL_ID = re.compile(r"MISS0{16}|9{20}|SM0{18}|[A-Z][0-9]{3}0{16}")
+_TREATMENT_ID = re.compile(r"[0-9A-Za-z]{20}")
+_DATE = re.compile(r"[0-9]{7}")
+_NEVER_SHOWN = frozenset({"M14", "D11"})
+
+
+def masked(field: str, value: str | None) -> str | None:
+    """The value as anybody may see it; ``None`` if absent or a signature (M14, D11).
+
+    ``field`` is a field id or an element name (then only person ids are masked).
+    """
+    if value is None or field in _NEVER_SHOWN:
+        return None
+    known = fields().get(field)
+    if known is None or not known.personal:
+        return _PERSON.sub(_mask_person, value)
+    if known.kind == "treatment_id":
+        return _mask_treatment_id(value)
+    if known.kind == "date":
+        return value[:3] + STAR * 4 if _DATE.fullmatch(value) else STAR * len(value)
+    return _mask_middle(value)
+
+
+def _mask_person(match: re.Match[str]) -> str:
+    return match[1] + STAR * 6 + match[3]
+
+
+def _mask_treatment_id(value: str) -> str:
+    if _SPECIAL_ID.fullmatch(value):
+        return value
+    if _TREATMENT_ID.fullmatch(value):
+        return value[:6] + STAR * 14
+    return _mask_middle(value)
+
+
+def _mask_middle(value: str) -> str:
+    """At most two characters stay at either end, and never more than two fifths of all."""
+    shown = min(2, len(value) // 5)
+    return value[:shown] + STAR * (len(value) - 2 * shown) + value[len(value) - shown :]

@@ -1,0 +1,152 @@
+"""The text receipt in the insurer's layout: Big5 (CP950), CRLF, readable by the tools in use.
+
+Those tools split the text on lines of 75 ``=``, want exactly twelve bracketed values in the first
+block, and find records, values and findings by pattern (``第[n]筆``, ``ID=[ value ]``,
+``錯誤原因:FIELD[k]:CODE;``). So whatever stands in a value is kept from looking like layout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+from zoneinfo import ZoneInfo
+
+from pipeline.report.answer import Answer, Finding
+from pipeline.report.big5 import big5
+from pipeline.report.legend import legend
+from pipeline.report.printable import printable
+from pipeline.report.texts import refusal_text
+from schemas import VISIT_FIELDS
+
+TAIPEI = ZoneInfo("Asia/Taipei")
+TITLE = "衛生福利部中央健康保險署特約醫事服務機構-健保IC卡資料上傳作業檢核結果明細表"
+SEPARATOR = "=" * 75
+UPLOAD_VERSION = "2.0"
+_COLUMNS = 3
+_NEVER_ECHOED = ("M14",)
+_ONLY_IF_PRESENT = ("M57",)
+_WRAP = 76
+_AS_LAYOUT = str.maketrans("[]=:;", "［］＝：；")
+
+
+@dataclass(frozen=True)
+class Head:
+    """The facts of the first block that the upload's own answer doesn't hold.
+
+    Both moments are aware. ``sam_id`` is M01 of the first record, empty if it has none.
+    """
+
+    institution: str
+    sam_id: str
+    uploaded_at: datetime
+    received_at: datetime
+
+
+def head_of(answer: Answer) -> Head:
+    """The head of an upload received at one moment, the envelope's."""
+    received = answer.envelope.received_at
+    sam_id = None
+    if answer.source is not None and answer.counts.records:
+        sam_id = answer.source.visit_value(1, "M01")
+    return Head(answer.envelope.institution or "", sam_id or "", received, received)
+
+
+def receipt(answer: Answer, head: Head | None = None) -> bytes:
+    """The receipt of one upload, with the closing legend."""
+    lines = _lines(answer, head or head_of(answer))
+    return big5("".join(line + "\r\n" for line in lines)) + legend()
+
+
+def _lines(answer: Answer, head: Head) -> Iterator[str]:
+    yield from _head(answer, head)
+    yield SEPARATOR
+    if answer.refusal is not None:
+        text = refusal_text(answer.plan, answer.refusal)
+        yield f"整批退件：{_kept_from_layout(text.message_zh)}"
+        yield f"位置：第{answer.refusal.line}行第{answer.refusal.column}字"
+        yield f"錯誤原因:{answer.refusal.code};"
+        yield SEPARATOR
+    for number, findings in groupby(answer.findings, key=lambda f: f.record):
+        yield f"第[{number}]筆"
+        if answer.source is not None:
+            yield from _echo(answer.source.visit_values(number))
+        yield from _wrapped("錯誤原因:", [finding_text(f) for f in findings])
+        yield SEPARATOR
+
+
+def _head(answer: Answer, head: Head) -> Iterator[str]:
+    counts = answer.counts
+    yield TITLE
+    yield (
+        f"醫事機構代碼:[{_cut(head.institution, 10)}]  安全模組代碼:[{_cut(head.sam_id, 12)}]"
+        f"  上傳版本:[{UPLOAD_VERSION}]"
+    )
+    yield (
+        f"●上傳申報資訊：上傳日期/時間:[{roc_moment(head.uploaded_at)}]"
+        f" 檔案大小:[{answer.size:<8}] 實際接收筆數:[{counts.records:<12}]"
+    )
+    yield (
+        f"接收日期/時間:[{roc_moment(head.received_at)}]"
+        f" 接收明細:[{counts.records:<8}] 接收醫令:[{counts.orders:<9}]"
+    )
+    valid = counts.records - counts.records_rejected
+    yield (
+        f"●檢核結果：有效明細:[{valid:<8}] 有效醫令:[{counts.orders_accepted:<9}]"
+        f" 無效明細:[{counts.records_rejected:<8}]"
+    )
+
+
+def roc_moment(moment: datetime) -> str:
+    """A moment as yyyMMddHHmmss of the Republic's calendar, Asia/Taipei; 13 digits."""
+    local = moment.astimezone(TAIPEI)
+    return f"{local.year - 1911:03d}{local:%m%d%H%M%S}"
+
+
+def _echo(values: list[str | None]) -> Iterator[str]:
+    """The values of a record, three a line; a line starts at H00 and at every third M-field."""
+    for columns in _LAYOUT:
+        cells = [
+            f"{field}=[ {'NULL' if values[i] is None else _kept_from_layout(values[i] or '')} ]"
+            for i, field in columns
+            if values[i] is not None or field not in _ONLY_IF_PRESENT
+        ]
+        if cells:
+            yield " ".join(cells)
+
+
+def _layout() -> tuple[tuple[tuple[int, str], ...], ...]:
+    header = tuple((i, f) for i, f in enumerate(VISIT_FIELDS) if f.startswith("H"))
+    body = [(i, f) for i, f in enumerate(VISIT_FIELDS) if f.startswith("M")]
+    lines = [body[at : at + _COLUMNS] for at in range(0, len(body), _COLUMNS)]
+    return header, *(tuple(c for c in line if c[1] not in _NEVER_ECHOED) for line in lines)
+
+
+_LAYOUT = _layout()
+
+
+def finding_text(finding: Finding) -> str:
+    """A finding in the receipt's grammar: ``FIELD:CODE;`` or ``FIELD[k]:CODE;``."""
+    field = _kept_from_layout(finding.field)
+    place = field if finding.order is None else f"{field}[{finding.order}]"
+    return f"{place}:{finding.code};"
+
+
+def _wrapped(start: str, words: list[str]) -> Iterator[str]:
+    line = start
+    for word in words:
+        if len(line) + len(word) > _WRAP and line != start:
+            yield line
+            line = ""
+        line += word
+    yield line
+
+
+def _kept_from_layout(value: str) -> str:
+    shown = printable(value)
+    return shown if shown.isalnum() else shown.translate(_AS_LAYOUT)
+
+
+def _cut(value: str, width: int) -> str:
+    return f"{_kept_from_layout(value)[:width]:<{width}}"

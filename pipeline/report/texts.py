@@ -1,0 +1,70 @@
+"""What a finding or a refusal says, in 繁體中文 and English, from the plan's rules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pipeline.outcome import Refusal
+from rules.plan import Plan, PlannedRule
+from schemas import fields
+
+
+@dataclass(frozen=True)
+class Text:
+    """What is wrong and what to do, in both languages."""
+
+    message_zh: str
+    message_en: str
+    remedy_zh: str
+    remedy_en: str
+
+
+def rule_text(plan: Plan, rule: str, code: str) -> Text:
+    """The text of a rule; of any rule with the same code where this plan no longer has it."""
+    found = _rule(plan, rule, code)
+    if found is None:
+        return Text(f"錯誤代碼 {code}", f"error code {code}", "", "")
+    return Text(found.summary_zh, found.summary_en, found.remedy_zh, found.remedy_en)
+
+
+def _rule(plan: Plan, rule: str, code: str) -> PlannedRule | None:
+    index = plan.by_id.get(rule)
+    if index is None:
+        index = next(iter(plan.by_code.get(code, ())), None)
+    return None if index is None else plan.rules[index]
+
+
+def refusal_text(plan: Plan, refusal: Refusal) -> Text:
+    """The text of a refusal, with what stood there."""
+    text = rule_text(plan, "", refusal.code)
+    return Text(
+        text.message_zh + (f"：{refusal.detail_zh}" if refusal.detail_zh else ""),
+        text.message_en + (f": {refusal.detail_en}" if refusal.detail_en else ""),
+        text.remedy_zh,
+        text.remedy_en,
+    )
+
+
+def field_name(field: str) -> tuple[str, str]:
+    """A field's name in both languages; empty for elements that are no field."""
+    known = fields().get(field)
+    if known is None:
+        return _ELEMENT_NAMES.get(field, ("", ""))
+    return known.name_zh, known.name_en.replace("_", " ")
+
+
+_ELEMENT_NAMES = {
+    "MSH": ("表頭段", "header segment"),
+    "MB": ("資料段", "body segment"),
+    "MB1": ("就醫資料段", "visit segment"),
+    "MB2": ("醫令段", "order segment"),
+    "REC": ("資料筆", "record"),
+}
+
+
+def not_checked(plan: Plan) -> list[tuple[str, str]]:
+    """(rule, what it needs) of every rule that an offline check can't decide."""
+    return [(r.id, r.needs or r.decided_by) for r in plan.rules if r.decided_by in _NEED_MORE]
+
+
+_NEED_MORE = ("state", "reference")

@@ -1,0 +1,69 @@
+"""The environment, read once into a frozen value. Nothing else reads environment variables.
+
+Every name begins with ``NHI_UPLOAD_``; units stand in the names. A value that can't be read is
+the operator's mistake and is told as such.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from pipeline.limits import LIMITS, Limits
+
+_TRUE = frozenset({"1", "true", "yes", "on"})
+_FALSE = frozenset({"", "0", "false", "no", "off"})
+
+
+class SettingsError(ValueError):
+    """An environment variable holds what it can't."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the operator set.
+
+    ``debug`` (NHI_UPLOAD_DEBUG) shows stack traces of our own faults; ``store_uri``
+    (NHI_UPLOAD_STORE) is the default of ``--store``; ``limits`` are those of ``pipeline.limits``
+    (NHI_UPLOAD_MAX_UPLOAD_BYTES, NHI_UPLOAD_MAX_RECORDS, NHI_UPLOAD_MAX_TEXT_BYTES,
+    NHI_UPLOAD_MAX_COMPRESSION_RATIO).
+    """
+
+    debug: bool = False
+    store_uri: str | None = None
+    limits: Limits = LIMITS
+
+
+_LIMIT_NAMES = {
+    "NHI_UPLOAD_MAX_UPLOAD_BYTES": "upload_bytes",
+    "NHI_UPLOAD_MAX_RECORDS": "records",
+    "NHI_UPLOAD_MAX_TEXT_BYTES": "text_bytes",
+    "NHI_UPLOAD_MAX_COMPRESSION_RATIO": "compression_ratio",
+}
+
+
+def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
+    """The settings of an environment. Raises ``SettingsError``."""
+    limits = {
+        field: _positive(name, environment[name])
+        for name, field in _LIMIT_NAMES.items()
+        if name in environment
+    }
+    return Settings(
+        debug=_truth("NHI_UPLOAD_DEBUG", environment.get("NHI_UPLOAD_DEBUG", "")),
+        store_uri=environment.get("NHI_UPLOAD_STORE") or None,
+        limits=replace(LIMITS, **limits),
+    )
+
+
+def _positive(name: str, text: str) -> int:
+    if text.isascii() and text.isdigit() and int(text) > 0:
+        return int(text)
+    raise SettingsError(f"{name}={text!r} is no whole number above 0")
+
+
+def _truth(name: str, text: str) -> bool:
+    if text.lower() in _TRUE | _FALSE:
+        return text.lower() in _TRUE
+    raise SettingsError(f"{name}={text!r} is neither 1 nor 0")
