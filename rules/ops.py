@@ -54,7 +54,9 @@ class Op:
 OPS: dict[str, Op] = {
     # fields: one cell each
     "filled": Op(("field",), (), "truth", "present, with text that is not blank"),
-    "malformed": Op(("field", "aspect"), (), "truth", "breaks its form: chinese, length, type, any"),
+    "malformed": Op(
+        ("field", "aspect"), (), "truth", "breaks its form: chinese, length, type, any"
+    ),
     "unlisted": Op(("field",), (), "truth", "filled with a value outside its closed list"),
     "value": Op(("field",), (), "number", "number, day or moment by the field's kind"),
     "member": Op(("field", "codes"), (), "truth", "value is one of the codes"),
@@ -97,7 +99,8 @@ OPS: dict[str, Op] = {
     # between records and their orders
     "some": Op((), ("truth",), "truth", "Kleene or over a record's orders", "to_record"),
     "every": Op((), ("truth",), "truth", "Kleene and over a record's orders", "to_record"),
-    "count": Op((), ("truth",), "number", "orders for which it is true; unknown if any is",
-                "to_record"),
+    "count": Op(
+        (), ("truth",), "number", "orders for which it is true; unknown if any is", "to_record"
+    ),
     "spread": Op((), ("any",), "same", "the record's value, on each of its orders", "to_order"),
 }
