@@ -1,0 +1,24 @@
+"""Faults of ours or of the machine: never of a sender, whose faults are findings and refusals."""
+
+from __future__ import annotations
+
+
+class PipelineError(Exception):
+    """Base of every fault. The message says what happened and what to do, in both languages."""
+
+    def __init__(self, message_zh: str, message_en: str) -> None:
+        super().__init__(f"{message_zh}\n{message_en}")
+        self.message_zh = message_zh
+        self.message_en = message_en
+
+
+class StoreUnusableError(PipelineError):
+    """A store can't be opened: wrong place, wrong version, or damaged."""
+
+
+class StoreBusyError(PipelineError):
+    """Another process holds the store's lock."""
+
+
+class StoreWriteError(PipelineError):
+    """Writing failed (disk full, read-only). The store is as before or after a batch."""
