@@ -1,0 +1,135 @@
+"""A rule as its author wrote it, read and checked, one object a rule (``each`` written out)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from rules.plan import Severity
+
+Clock = Literal["visit", "receipt"]
+Status = Literal["preview", "stable", "deprecated", "removed"]
+Certainty = Literal["documented", "derived", "assumed"]
+DecidedBy = Literal["record", "parse", "upload", "state", "reference", "outside"]
+
+
+@dataclass(frozen=True)
+class Bilingual:
+    """A text for people: 繁體中文 first, English second."""
+
+    zh: str
+    en: str
+
+
+@dataclass(frozen=True)
+class Authority:
+    """Where a rule comes from. ``quote`` is empty where the section says it all."""
+
+    document: str
+    section: str
+    quote: str
+
+
+@dataclass(frozen=True)
+class Applies:
+    """Which records a rule looks at: values of H01 and of H00, ``None`` for any."""
+
+    formats: tuple[str, ...] | None
+    kinds: tuple[str, ...] | None
+
+
+@dataclass(frozen=True)
+class Edition:
+    """One wording of a rule. ``start``/``until`` are ROC yyyMMdd, half open, ``None`` unbounded.
+
+    ``clock`` says which day counts: that of the visit (M11, or the moment of receipt where M11 is
+    unusable) or that of receipt. ``broken_when`` is ``None`` for rules no expression decides.
+    """
+
+    start: str | None
+    until: str | None
+    clock: Clock
+    broken_when: str | None
+    code: str
+    severity: Severity
+    summary: Bilingual
+    remedy: Bilingual
+
+
+@dataclass(frozen=True)
+class Order:
+    """Changes to one order of an example's base; ``number`` counts from 1."""
+
+    number: int
+    set: dict[str, str]
+    unset: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Example:
+    """A base record, what to change in it, and the findings of the whole catalogue on it.
+
+    Changes happen in this order: ``drop`` (by number in the base), ``set``/``unset``/``orders``
+    (numbers in the base as well), ``add``, ``repeat`` (an order number and how many there shall
+    be; D03 is renumbered), ``mint`` (make D01 and the treatment ids agree with their dates).
+    ``expect`` is in receipt grammar. ``row`` is the ``each`` row it belongs to.
+    """
+
+    base: str
+    expect: str
+    row: str | None
+    received: str | None
+    sender: str | None
+    set: dict[str, str]
+    unset: tuple[str, ...]
+    orders: tuple[Order, ...]
+    add: tuple[dict[str, str], ...]
+    drop: tuple[int, ...]
+    repeat: tuple[int, int] | None
+    mint: bool
+    line: int
+
+
+@dataclass(frozen=True)
+class Base:
+    """A valid record to make examples of. ``received`` is ISO 8601 wall clock in Taipei."""
+
+    name: str
+    received: str
+    sender: str
+    record: dict[str, str]
+    orders: tuple[dict[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule. ``path`` and ``line`` are for messages; all texts have ``each`` filled in."""
+
+    id: str
+    status: Status
+    since: str
+    certainty: Certainty
+    decided_by: DecidedBy
+    field: str
+    applies: Applies
+    editions: tuple[Edition, ...]
+    authority: tuple[Authority, ...]
+    examples: tuple[Example, ...]
+    why: Bilingual | None
+    needs: str
+    reason: Bilingual | None
+    stops: bool
+    subsumes: tuple[str, ...]
+    path: Path
+    line: int
+
+    @property
+    def current(self) -> Edition:
+        """The newest wording."""
+        return self.editions[-1]
+
+    @property
+    def is_compiled(self) -> bool:
+        """Whether a plan evaluates it."""
+        return self.status != "removed" and any(e.broken_when for e in self.editions)

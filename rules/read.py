@@ -1,0 +1,232 @@
+"""From the sections of a rule document to the rule, every key checked."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import cast, get_args
+
+from rules.codes import error_codes
+from rules.document import PLACEHOLDER, Section
+from rules.expression import lower
+from rules.functions import roc_moment
+from rules.model import (
+    Applies,
+    Authority,
+    Bilingual,
+    Certainty,
+    Clock,
+    DecidedBy,
+    Edition,
+    Rule,
+    Status,
+)
+from rules.plan import Severity
+from rules.read_examples import examples
+from rules.terms import ExpressionError
+from schemas import FORMATS, fields
+
+ELEMENTS = ("RECS", "REC", "MSH", "MB", "MB1", "MB2")
+
+
+def read_rule(section: Section, row: str | None) -> Rule:
+    """One rule of one document (one ``each`` row). ``RuleError`` where it isn't right."""
+    decided_by = cast(DecidedBy, section.choice("decided_by", get_args(DecidedBy)))
+    rule = Rule(
+        id=section.text("id"),
+        status=cast(Status, section.choice("status", get_args(Status))),
+        since=section.text("since"),
+        certainty=cast(Certainty, section.choice("certainty", get_args(Certainty))),
+        decided_by=decided_by,
+        field=_field(section),
+        applies=_applies(section),
+        editions=_editions(section, decided_by),
+        authority=_authority(section),
+        examples=examples(section, row),
+        why=_optional_bilingual(section, "why"),
+        needs=_needs(section, decided_by),
+        reason=_reason(section, decided_by),
+        stops=section.flag("stops"),
+        subsumes=section.texts("subsumes"),
+        path=section.path,
+        line=section.line,
+    )
+    section.get("each")
+    section.close()
+    _check_scope(rule, section)
+    return rule
+
+
+def _field(section: Section) -> str:
+    field = section.text("field")
+    if field not in fields() and field not in ELEMENTS:
+        raise section.fail(
+            f"there is no field {field}; use one of schemas/fields.csv or {', '.join(ELEMENTS)}",
+            section.line_of("field"),
+        )
+    return field
+
+
+def _applies(section: Section) -> Applies:
+    applies = section.section("applies")
+    if applies is None:
+        return Applies(formats=("A", "B"), kinds=("1",))
+    formats = _values(applies, "formats", FORMATS, ("A", "B"))
+    kinds = _values(applies, "kinds", ("1", "2", "3", "4", "5"), ("1",))
+    applies.close()
+    return Applies(formats, kinds)
+
+
+def _values(
+    applies: Section, key: str, known: tuple[str, ...], default: tuple[str, ...]
+) -> tuple[str, ...] | None:
+    value = applies.get(key)
+    if value is None:
+        return default
+    if isinstance(value, str):
+        if value == "any":
+            return None
+        raise applies.fail(f"{key} is a list, or any", value.line)
+    values = applies.texts(key)
+    if not values or not set(values) <= set(known):
+        raise applies.fail(f"{key} holds {', '.join(known)}, not {', '.join(values)}", value.line)
+    return values
+
+
+def _editions(section: Section, decided_by: str) -> tuple[Edition, ...]:
+    for key in ("code", "severity", "summary", "remedy", "broken_when"):
+        section.get(key)
+    parts = section.sections("editions")
+    if not parts:
+        return (_edition(section, section, decided_by),)
+    found = []
+    for part in parts:
+        found.append(_edition(section, part, decided_by))
+        part.close()
+    found.sort(key=lambda edition: edition.start or "")
+    for earlier, later in pairwise(found):
+        if earlier.clock != later.clock:
+            raise section.fail("editions follow one clock; give all the same")
+        if (earlier.until or "9") > (later.start or ""):
+            raise section.fail("two editions overlap; end one where the next begins")
+    return tuple(found)
+
+
+def _edition(section: Section, part: Section, decided_by: str) -> Edition:
+    """The wording in ``part``; what it leaves out stands in ``section`` (they may be the same)."""
+    dated = part is not section
+    start, until = (_day(part, "from"), _day(part, "until")) if dated else (None, None)
+    if dated and start is None and until is None:
+        raise part.fail("an edition needs from, until or both")
+    coded = _own(part, section, "severity")
+    severity = cast(Severity, coded.choice("severity", get_args(Severity)))
+    code = _own(part, section, "code")
+    expression = _own(part, section, "broken_when")
+    return Edition(
+        start=start,
+        until=until,
+        clock=cast(Clock, part.choice("clock", get_args(Clock))) if dated else "visit",
+        broken_when=_broken_when(expression, decided_by),
+        code=_code(code, severity, decided_by),
+        severity=severity,
+        summary=_bilingual(_own(part, section, "summary"), "summary"),
+        remedy=_bilingual(_own(part, section, "remedy"), "remedy"),
+    )
+
+
+def _own(part: Section, section: Section, key: str) -> Section:
+    part.get(key)
+    return part if part.has(key) else section
+
+
+def _code(section: Section, severity: str, decided_by: str) -> str:
+    code, line = section.text("code"), section.line_of("code")
+    ours = len(code) == 4 and code[0] == "Z" and code[1:].isdecimal()
+    if not ours and code not in error_codes():
+        raise section.fail(f"{code!r} is no code of errors.csv, nor one of ours (Z###)", line)
+    if ours and severity == "reject":
+        raise section.fail(f"{code} is a code of ours: it may only warn or refuse an upload", line)
+    if severity == "refuse" and decided_by == "record":
+        raise section.fail("a rule on records may reject or warn, not refuse an upload", line)
+    return code
+
+
+def _broken_when(section: Section, decided_by: str) -> str | None:
+    text, line = section.optional("broken_when"), section.line_of("broken_when")
+    if text is None:
+        if decided_by == "record":
+            raise section.fail("broken_when is missing; say when the rule is broken")
+        return None
+    if decided_by not in ("record", "reference"):
+        raise section.fail(f"broken_when is for records; this is decided by {decided_by}", line)
+    try:
+        lower(text)
+    except ExpressionError as error:
+        raise section.fail(f"broken_when, column {error.column}: {error.message}", line) from error
+    return text
+
+
+def _day(section: Section, key: str) -> str | None:
+    day = section.optional(key)
+    if day is not None and (len(day) != 7 or roc_moment(day) is None):
+        raise section.fail(f"{key} is {day!r}; write a ROC date yyyMMdd", section.line_of(key))
+    return day
+
+
+def _authority(section: Section) -> tuple[Authority, ...]:
+    found = []
+    for part in section.sections("authority"):
+        found.append(Authority(part.text("document"), part.text("section"), part.text("quote", "")))
+        part.close()
+    if not found:
+        raise section.fail("authority is missing; name the document and section it comes from")
+    return tuple(found)
+
+
+def _bilingual(section: Section, key: str) -> Bilingual:
+    part = section.section(key)
+    if part is None:
+        raise section.fail(f"{key} is missing; give it in zh and en")
+    texts = Bilingual(part.text("zh"), part.text("en"))
+    part.close()
+    for text in (texts.zh, texts.en):
+        if left := PLACEHOLDER.search(text):
+            raise part.fail(f"{key} holds {left[0]}, which no row of each fills in")
+    return texts
+
+
+def _optional_bilingual(section: Section, key: str) -> Bilingual | None:
+    section.get(key)
+    return _bilingual(section, key) if section.has(key) else None
+
+
+def _needs(section: Section, decided_by: str) -> str:
+    needs = section.text("needs", "")
+    if not needs and decided_by in ("state", "reference"):
+        raise section.fail(f"needs is missing; say what {decided_by} must be there")
+    return needs
+
+
+def _reason(section: Section, decided_by: str) -> Bilingual | None:
+    value = section.get("reason")
+    if value is None:
+        if decided_by == "outside":
+            raise section.fail("reason is missing; say why the code can't be decided here")
+        return None
+    if isinstance(value, str):
+        return Bilingual(str(value), str(value))
+    return _bilingual(section, "reason")
+
+
+def _check_scope(rule: Rule, section: Section) -> None:
+    is_order = rule.field in fields() and fields()[rule.field].is_order
+    for edition in rule.editions:
+        if edition.broken_when is None:
+            continue
+        scope = lower(edition.broken_when).scope or "record"
+        if (scope == "order") != is_order:
+            wanted = "an order field" if scope == "order" else "a visit field or an element"
+            raise section.fail(
+                f"broken_when runs once per {scope}, so field must be {wanted}, "
+                f"not {rule.field}; use some(…), every(…) or count(…) to speak of all orders",
+                section.line_of("field"),
+            )
