@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
 from functools import cache
-from importlib.resources import files
 
 from pipeline.report.big5 import big5
+from rules.codes import error_codes
 from schemas import fields
 
 _NAME_BYTES = 20
@@ -18,16 +17,6 @@ _COLUMNS = 3
 def legend() -> bytes:
     """Big5 with CRLF, the same under every receipt."""
     return big5("".join(line + "\r\n" for line in (*_field_lines(), *_code_lines())))
-
-
-@cache
-def code_meanings() -> dict[str, tuple[str, str]]:
-    """Every error code of the insurer → (繁體中文, English)."""
-    text = files("rules").joinpath("codes/errors.csv").read_text(encoding="utf-8")
-    return {
-        row["code"]: (row["meaning_zh"], row["meaning_en"])
-        for row in csv.DictReader(text.splitlines())
-    }
 
 
 def _field_lines() -> Iterator[str]:
@@ -46,5 +35,5 @@ def _padded(name: str) -> str:
 
 def _code_lines() -> Iterator[str]:
     yield "錯誤代碼:中文對照註釋"
-    for code, (zh, _) in code_meanings().items():
-        yield f"[{code:<4}]: {zh}"
+    for code in error_codes().values():
+        yield f"[{code.code:<4}]: {code.meaning_zh}"

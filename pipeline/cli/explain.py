@@ -1,0 +1,36 @@
+"""``nhi-upload explain``: what an error code means and what to do."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command("explain", short_help="說明錯誤代碼 explain an error code")
+@click.argument("codes", nargs=-1, required=True, metavar="CODE...")
+@click.option("--format", "shape", type=click.Choice(["text", "json"]), default="text")
+def command(codes: tuple[str, ...], shape: str) -> int:
+    """說明錯誤代碼的意思與改法。Explain error codes as a receipt writes them.
+
+    \b
+    Examples:
+      nhi-upload explain AA
+      nhi-upload explain M15:AA 'D05[1]:AF;'
+      nhi-upload explain M15:AA --format json
+    """
+    import orjson
+
+    from pipeline.cli.console import console
+    from pipeline.report.explanation import UnknownCodeError, explain, explanation, explanation_json
+    from rules import load_plan
+
+    plan = load_plan()
+    try:
+        said = [explanation(code, plan) for code in codes]
+    except UnknownCodeError as unknown:
+        raise click.UsageError(str(unknown)) from None
+    for one in said:
+        if shape == "json":
+            click.echo(orjson.dumps(explanation_json(one)))
+        else:
+            explain(one, console())
+    return 0

@@ -1,0 +1,47 @@
+"""Option types and options that several commands share."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import click
+
+TAIPEI = ZoneInfo("Asia/Taipei")
+_INSTITUTION = re.compile(r"[0-9A-Z]{10}")
+
+
+class Moment(click.ParamType[datetime]):
+    """An ISO date or date and time; without an offset it is Asia/Taipei."""
+
+    name = "iso-datetime"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> datetime:
+        if isinstance(value, datetime):
+            return value
+        try:
+            moment = datetime.fromisoformat(str(value))
+        except ValueError:
+            self.fail(f"{value!r} 不是 ISO 日期時間 is no ISO date and time", param, ctx)
+        return moment if moment.tzinfo else moment.replace(tzinfo=TAIPEI)
+
+
+class Institution(click.ParamType[str]):
+    """An institution code: ten digits and capital letters."""
+
+    name = "code"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str:
+        if not _INSTITUTION.fullmatch(str(value)):
+            self.fail(f"{value!r} 不是 10 碼醫事機構代碼 is no institution code", param, ctx)
+        return str(value)
+
+
+def now() -> datetime:
+    """The present moment in Asia/Taipei."""
+    return datetime.now(TAIPEI)
