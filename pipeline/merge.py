@@ -58,8 +58,8 @@ class Known:
 class Merged:
     """``outcome`` per record (DONE, NOT_OWN, TOO_LATE, NOT_THERE); the rest per key.
 
-    ``after`` is the new state; ``latest`` the record that now holds the key, ``UNTOUCHED``, or ``GONE``; ``removed`` says
-    that the version live before is no longer the live one.
+    ``after`` is the new state; ``latest`` the record that now holds the key, ``UNTOUCHED``, or
+    ``GONE``; ``removed`` says that the version live before is no longer the live one.
     """
 
     outcome: UInt8

@@ -1,0 +1,216 @@
+"""Unpacking of ``.xml``, ``.xml.gz`` and ``.zip``: open file → payloads, never more than allowed.
+
+Every upload is inflated in small steps and given up as soon as it is too large (Z001), was packed
+too tightly (Z004) or can't be unpacked (Z003: damaged, encrypted, nested, another method). Names
+inside an archive are for display only; nothing is ever written under them.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import BinaryIO, Final
+
+from pipeline.limits import Limits
+from pipeline.outcome import Refusal
+
+RATIO_FREE_BYTES: Final = 1 << 20  # below this an upload may be packed as tightly as it likes
+MOST_ENTRIES: Final = 100_000
+MOST_DIRECTORY_BYTES: Final = 16 << 20
+_STEP: Final = 1 << 18
+_ENCRYPTED: Final = 0x1 | 0x40 | 0x2000
+_METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_ARCHIVES: Final = (
+    b"PK\x03\x04",
+    b"PK\x05\x06",
+    b"\x1f\x8b",
+    b"7z\xbc\xaf",
+    b"Rar!",
+    b"BZh",
+    b"\xfd7zX",
+)
+_LOCAL_HEADER_BYTES: Final = 30
+
+
+@dataclass(frozen=True)
+class Payload:
+    """One upload, or why it can't be had. ``sha256`` is of the bytes, or of what stands for them.
+
+    A refused one has no bytes; its digest is of the packed bytes read, so it is known again.
+    """
+
+    name: str
+    data: bytes
+    sha256: bytes
+    refusal: Refusal | None = None
+
+
+class _RefusedError(Exception):
+    """Carries a refusal out of nested reading."""
+
+    def __init__(self, code: str, zh: str, en: str) -> None:
+        super().__init__(en)
+        self.refusal = Refusal(code, 0, 1, 1, zh, en)
+
+
+class _CarefulFile(io.BufferedReader):
+    """A zip file whose directory is read at once only if it is of a sane size."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None and size > MOST_DIRECTORY_BYTES:
+            raise _RefusedError("Z003", "zip 的目錄過大", "the zip's directory is too large")
+        return super().read(size)
+
+
+def refused(name: str, digest: bytes, code: str, zh: str, en: str) -> Payload:
+    """An upload that can't be taken before anything could be parsed."""
+    return Payload(name, b"", digest, Refusal(code, 0, 1, 1, zh, en))
+
+
+def read_plain(file: BinaryIO, name: str, limits: Limits) -> Payload:
+    """A file that is an upload as it stands."""
+    return _collect(name, lambda: iter(lambda: file.read(_STEP), b""), None, limits)
+
+
+def read_gzip(file: BinaryIO, name: str, limits: Limits) -> Payload:
+    """A gzip file (members end to end, as gzip allows)."""
+    packed = sha256()
+    read = 0
+
+    def pieces() -> Iterator[bytes]:
+        nonlocal read
+        inflate = zlib.decompressobj(wbits=31)
+        while chunk := file.read(_STEP):
+            packed.update(chunk)
+            read += len(chunk)
+            while chunk:
+                if inflate.eof:
+                    inflate = zlib.decompressobj(wbits=31)
+                yield inflate.decompress(chunk, _STEP)
+                chunk = inflate.unused_data if inflate.eof else inflate.unconsumed_tail
+        if not inflate.eof:
+            raise _RefusedError("Z003", "壓縮檔不完整", "the gzip file ends too early")
+
+    return _collect(name, pieces, lambda: (read, packed.digest()), limits)
+
+
+def read_zip(file: BinaryIO, name: str, limits: Limits) -> Iterator[Payload]:
+    """Every upload of a zip file, in its own order; an unreadable zip is one refusal."""
+    try:
+        archive = zipfile.ZipFile(_CarefulFile(io.FileIO(file.fileno(), closefd=False)))
+        entries = _entries(archive)
+    except _RefusedError as error:
+        yield Payload(name, b"", _digest_of(file), error.refusal)
+        return
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, EOFError):
+        yield refused(name, _digest_of(file), "Z003", "不是有效的 zip 檔", "not a valid zip file")
+        return
+    for info, overlaps in entries:
+        yield _read_entry(archive, info, f"{name}!/{_shown(info)}", overlaps, limits)
+
+
+def _entries(archive: zipfile.ZipFile) -> list[tuple[zipfile.ZipInfo, bool]]:
+    """Entries that are files, each with whether its bytes overlap another's."""
+    infos = archive.infolist()
+    if len(infos) > MOST_ENTRIES:
+        raise _RefusedError(
+            "Z003",
+            f"zip 內超過 {MOST_ENTRIES} 個檔案",
+            f"more than {MOST_ENTRIES} files in the zip",
+        )
+    overlapping: set[int] = set()
+    end, last = 0, -1
+    for info in sorted(infos, key=lambda i: i.header_offset):
+        if info.header_offset < end:
+            overlapping |= {id(info), last}
+        stop = info.header_offset + _LOCAL_HEADER_BYTES + info.compress_size
+        if stop > end:
+            end, last = stop, id(info)
+    return [(i, id(i) in overlapping) for i in infos if not i.is_dir() and not _clutter(i)]
+
+
+def _clutter(info: zipfile.ZipInfo) -> bool:
+    """What operating systems leave in archives."""
+    parts = info.filename.split("/")
+    return parts[0] == "__MACOSX" or parts[-1] in (".DS_Store", "Thumbs.db", "desktop.ini")
+
+
+def _read_entry(
+    archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, overlaps: bool, limits: Limits
+) -> Payload:
+    stand_in = sha256(f"{info.filename}\0{info.CRC}\0{info.compress_size}".encode(
+        "utf-8", "surrogatepass")).digest()  # fmt: skip
+
+    def pieces() -> Iterator[bytes]:
+        if info.flag_bits & _ENCRYPTED:
+            raise _RefusedError("Z003", "zip 內的檔案有加密", "the file in the zip is encrypted")
+        if info.compress_type not in _METHODS:
+            raise _RefusedError(
+                "Z003", "zip 的壓縮方式不支援", "the zip uses a method other than store and deflate"
+            )
+        if overlaps:
+            raise _RefusedError("Z003", "zip 內的檔案互相重疊", "files in the zip overlap")
+        with archive.open(info) as entry:
+            while piece := entry.read(_STEP):
+                yield piece
+
+    return _collect(name, pieces, lambda: (info.compress_size, stand_in), limits)
+
+
+def _collect(
+    name: str,
+    pieces: Callable[[], Iterator[bytes]],
+    packed: Callable[[], tuple[int, bytes]] | None,
+    limits: Limits,
+) -> Payload:
+    """Gather an upload piece by piece. ``packed`` gives packed size and digest."""
+    data = bytearray()
+    try:
+        for piece in pieces():
+            data += piece
+            if len(data) > limits.upload_bytes:
+                most = limits.upload_bytes
+                raise _RefusedError(
+                    "Z001", f"上傳檔超過 {most} 位元組", f"the upload has more than {most} bytes"
+                )
+            if packed and len(data) > max(RATIO_FREE_BYTES, packed()[0] * limits.compression_ratio):
+                ratio = limits.compression_ratio
+                raise _RefusedError(
+                    "Z004", f"壓縮比超過 {ratio} 倍", f"packed more than {ratio} times"
+                )
+        if packed and data.startswith(_ARCHIVES):
+            raise _RefusedError("Z003", "壓縮檔內還有壓縮檔", "an archive inside an archive")
+    except _RefusedError as error:
+        return Payload(name, b"", packed()[1] if packed else sha256(data).digest(), error.refusal)
+    except (zipfile.BadZipFile, zlib.error, OSError, ValueError, EOFError, NotImplementedError,
+            RuntimeError):  # fmt: skip
+        digest = packed()[1] if packed else sha256(data).digest()
+        return refused(
+            name, digest, "Z003", "檔案無法讀取或解壓縮", "the file can't be read or unpacked"
+        )
+    payload = bytes(data)
+    return Payload(name, payload, sha256(payload).digest())
+
+
+def _shown(info: zipfile.ZipInfo) -> str:
+    """An entry's name for people. Zips made in Taiwan often hold Big5 names without saying so."""
+    name = info.filename
+    if not info.flag_bits & 0x800:
+        try:
+            name = name.encode("cp437").decode("cp950")
+        except UnicodeError:
+            name = info.filename
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name)[:500]
+
+
+def _digest_of(file: BinaryIO) -> bytes:
+    """SHA-256 of a whole file, however large."""
+    digest = sha256()
+    file.seek(0)
+    while chunk := file.read(_STEP):
+        digest.update(chunk)
+    return digest.digest()
