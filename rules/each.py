@@ -5,7 +5,7 @@ from __future__ import annotations
 from rules.document import Items, Mapping, Scalar, Section, Value, filled_in
 from schemas import FORMATS, Field, fields
 
-_SELECTORS = ("mark", "kind", "except", "only")
+_SELECTORS = ("level", "mark", "kind", "except", "only")
 
 
 def rows(section: Section) -> list[dict[str, str]]:
@@ -69,7 +69,7 @@ def _over_fields(section: Section) -> list[dict[str, str]]:
     if each is None or selectors is None:
         raise section.fail("each is a list of rows, or {fields: {…}}", section.line_of("each"))
     each.close()
-    marks, kinds, leave_out, only = (selectors.texts(key) for key in _SELECTORS)
+    levels, marks, kinds, leave_out, only = (selectors.texts(key) for key in _SELECTORS)
     selectors.close()
     for field_id in (*leave_out, *only):
         if field_id not in fields():
@@ -80,6 +80,7 @@ def _over_fields(section: Section) -> list[dict[str, str]]:
         if (
             field.id not in leave_out
             and (not only or field.id in only)
+            and (not levels or field.level in levels)
             and (not kinds or field.kind in kinds)
             and (not marks or formats)
         ):

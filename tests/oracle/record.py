@@ -1,0 +1,42 @@
+"""One record with its orders, as cells of text, seen from the record or from one of its orders."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta, timezone
+
+from schemas import fields
+
+TAIPEI = timezone(timedelta(hours=8))
+
+
+@dataclass(frozen=True)
+class Row:
+    """A record, and the index of the order that is looked at (``None``: the record itself)."""
+
+    record: dict[str, str]
+    orders: list[dict[str, str]]
+    received: datetime
+    sender: str | None
+    order: int | None = None
+
+    def text(self, field: str) -> str | None:
+        """The text of a cell, ``None`` where the element is absent."""
+        if not fields()[field].is_order:
+            return self.record.get(field)
+        assert self.order is not None, f"{field} needs an order"
+        return self.orders[self.order].get(field)
+
+    def each_order(self) -> list[Row]:
+        return [replace(self, order=index) for index in range(len(self.orders))]
+
+    def other_orders(self) -> list[Row]:
+        return [row for row in self.each_order() if row.order != self.order]
+
+    @property
+    def wall_clock(self) -> datetime:
+        """The moment of receipt in Taipei, naive, in whole seconds."""
+        moment = self.received
+        if moment.tzinfo is not None:
+            moment = moment.astimezone(TAIPEI).replace(tzinfo=None)
+        return moment.replace(microsecond=0)
