@@ -1,0 +1,132 @@
+"""Rules to a plan: every expression becomes nodes, equal nodes only once.
+
+A rule's node is its gate (formats, kinds, edition) and its expression, joined with Kleene ``and``:
+the rule is broken where that is *true*.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import asdict
+
+from rules.codes import canonical_lists
+from rules.expression import lower
+from rules.functions import EPOCH, roc_moment
+from rules.model import Edition, Rule
+from rules.plan import Node, Plan, PlannedRule, Scope
+from rules.terms import Term, join, member, over, value_of
+from schemas import fields
+
+_FOLDS_ORDERS = ("some", "every", "count")
+_COMMUTES = ("and", "or", "equal", "add")
+
+
+def compile_rules(rules: Iterable[Rule]) -> Plan:
+    """The plan of a rule set. The same rules and code lists give the same plan and hash."""
+    graph = _Graph()
+    planned = [
+        _planned(rule, edition, graph)
+        for rule in sorted(rules, key=lambda rule: rule.id)
+        for edition in rule.editions
+    ]
+    by_code: dict[str, tuple[int, ...]] = {}
+    for index, rule in enumerate(planned):
+        by_code[rule.code] = (*by_code.get(rule.code, ()), index)
+    return Plan(
+        nodes=tuple(graph.nodes),
+        rules=tuple(planned),
+        hash=_hash(graph.nodes, planned),
+        by_id={rule.id: index for index, rule in enumerate(planned)},
+        by_code=by_code,
+    )
+
+
+class _Graph:
+    """Nodes in evaluation order, hash-consed."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Node] = []
+        self._index: dict[Node, int] = {}
+
+    def emit(self, term: Term, scope: Scope) -> int:
+        """The node of a term, spread over the orders where ``scope`` asks for it."""
+        own = term.scope or scope
+        inner: Scope = "order" if term.op in _FOLDS_ORDERS else own
+        args = tuple(self.emit(arg, inner) for arg in term.args)
+        if term.op in _COMMUTES:
+            args = tuple(sorted(args))
+        node = self._add(Node(term.op, term.params, args, own, term.type))
+        if own == "record" and scope == "order":
+            return self._add(Node("spread", (), (node,), "order", term.type))
+        return node
+
+    def _add(self, node: Node) -> int:
+        if node not in self._index:
+            self._index[node] = len(self.nodes)
+            self.nodes.append(node)
+        return self._index[node]
+
+
+def _planned(rule: Rule, edition: Edition, graph: _Graph) -> PlannedRule:
+    is_order = rule.field in fields() and fields()[rule.field].is_order
+    scope: Scope = "order" if is_order else "record"
+    node = None
+    if edition.broken_when is not None and rule.is_compiled:
+        gate = [*_applies(rule), *_in_force(edition)]
+        whole = lower(edition.broken_when)
+        if gate:
+            whole = over("and", join("and", gate), whole)
+        node = graph.emit(whole, scope)
+    return PlannedRule(
+        id=rule.id,
+        code=edition.code,
+        severity=edition.severity,
+        scope=scope,
+        field=rule.field,
+        node=node,
+        stops=rule.stops,
+        decided_by=rule.decided_by,
+        needs=rule.needs,
+        summary_zh=edition.summary.zh,
+        summary_en=edition.summary.en,
+        remedy_zh=edition.remedy.zh,
+        remedy_en=edition.remedy.en,
+        subsumes=rule.subsumes,
+    )
+
+
+def _applies(rule: Rule) -> list[Term]:
+    gates = (("H01", rule.applies.formats), ("H00", rule.applies.kinds))
+    return [member(fields()[field], values) for field, values in gates if values is not None]
+
+
+def _in_force(edition: Edition) -> list[Term]:
+    received = over("date", Term("received", (), (), "moment", "record"), gives="day")
+    visit = over("date", value_of(fields()["M11"]), gives="day")
+    clock = over("coalesce", visit, received, gives="day") if edition.clock == "visit" else received
+    bounds = []
+    if edition.start is not None:
+        bounds.append(over("less_equal", _day(edition.start), clock))
+    if edition.until is not None:
+        bounds.append(over("less", clock, _day(edition.until)))
+    return bounds
+
+
+def _day(text: str) -> Term:
+    moment = roc_moment(text)
+    if moment is None:
+        raise ValueError(f"{text} is no ROC date")
+    return Term("constant", ("day", (moment - EPOCH).days), (), "day", None)
+
+
+def _hash(nodes: list[Node], rules: list[PlannedRule]) -> str:
+    """The first 16 hex digits of the SHA-256 of nodes, rules and code lists, spelled one way."""
+    content = {
+        "nodes": [asdict(node) for node in nodes],
+        "rules": [asdict(rule) for rule in rules],
+        "lists": canonical_lists(),
+    }
+    spelled = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(spelled.encode()).hexdigest()[:16]
