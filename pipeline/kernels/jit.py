@@ -1,0 +1,35 @@
+"""How every kernel is compiled: explicit signature, kept on disk, no interpreter lock held.
+
+A kernel is one visible loop over typed arrays whose last argument is ``out``. Numba keeps the
+machine code beside the source (or under ``NUMBA_CACHE_DIR``) and checks the time stamp of that one
+file only, so helpers stand in the file of the kernels that call them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from numba import int32, int64, njit, uint8, uint16
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+UInt8 = npt.NDArray[np.uint8]
+UInt16 = npt.NDArray[np.uint16]
+Int32 = npt.NDArray[np.int32]
+Int64 = npt.NDArray[np.int64]
+
+u8, u16, i32, i64 = uint8[::1], uint16[::1], int32[::1], int64[::1]
+u16_2d = uint16[:, ::1]
+scalar = int64
+
+
+def kernel(signature: Any) -> Callable[[F], F]:
+    """Compile a function for exactly one signature."""
+    compiled: Callable[[F], F] = njit(signature, cache=True, nogil=True, error_model="numpy")
+    return compiled
+
+
+helper: Callable[[F], F] = njit(nogil=True, error_model="numpy")
