@@ -7,17 +7,20 @@ for many uploads at the cost of one; ``process`` is the case of one.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.columns import Batch
-from pipeline.outcome import Counts, Envelope, Findings, Refusal
+from pipeline.limits import LIMITS, Limits
+from pipeline.outcome import Counts, Envelope, Findings, Refusal, Verdict
+from pipeline.parse import ParserChoice, parse_many
+from pipeline.validate import validate
 from rules.plan import Plan
+from schemas import VISIT_FIELDS
 
-ParserChoice = Literal["auto", "fast", "lxml"]
+_M05 = VISIT_FIELDS.index("M05")
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,8 @@ class Processed:
 
     ``envelopes`` have their institution filled in where it could be known. ``verdict`` is a
     ``Verdict`` per record of ``batch``, ``order_verdict`` per order. A refused upload has no
-    records. ``parsers`` says which way each took ("fast" or "lxml"), ``encodings`` "big5"/"utf-8".
+    records. ``parsers`` says which way each took ("fast" or "lxml"), ``encodings`` "big5"/"utf-8"
+    ("" where none could be told).
     """
 
     plan: Plan
@@ -39,13 +43,37 @@ class Processed:
     encodings: tuple[str, ...]
     parsers: tuple[str, ...]
 
-    def counts(self, upload: int) -> Counts:
-        """Counts of one upload."""
-        raise NotImplementedError
+    def records_of(self, upload: int) -> slice:
+        """Rows of one upload's records in the batch."""
+        first = self.batch.first_record
+        return slice(int(first[upload]), int(first[upload + 1]))
+
+    def orders_of(self, upload: int) -> slice:
+        """Rows of one upload's orders in the batch."""
+        records, first = self.records_of(upload), self.batch.first_order
+        return slice(int(first[records.start]), int(first[records.stop]))
 
     def findings_of(self, upload: int) -> slice:
         """Rows of ``findings`` that belong to one upload."""
-        raise NotImplementedError
+        records = self.records_of(upload)
+        low, high = np.searchsorted(self.findings.record, [records.start, records.stop])
+        return slice(int(low), int(high))
+
+    def counts(self, upload: int) -> Counts:
+        """Counts of one upload."""
+        verdict = self.verdict[self.records_of(upload)]
+        order_verdict = self.order_verdict[self.orders_of(upload)]
+        rejected = int((verdict == Verdict.REJECTED).sum())
+        orders_rejected = int((order_verdict == Verdict.REJECTED).sum())
+        return Counts(
+            records=len(verdict),
+            records_accepted=len(verdict) - rejected,
+            records_warned=int((verdict == Verdict.WARNED).sum()),
+            records_rejected=rejected,
+            orders=len(order_verdict),
+            orders_accepted=len(order_verdict) - orders_rejected,
+            orders_rejected=orders_rejected,
+        )
 
 
 def process_many(
@@ -53,13 +81,37 @@ def process_many(
     envelopes: Sequence[Envelope],
     plan: Plan,
     parser: ParserChoice = "auto",
+    *,
+    utf8: bool = False,
+    limits: Limits = LIMITS,
 ) -> Processed:
     """Decode, parse and validate uploads together; the same results as one by one."""
-    raise NotImplementedError
+    parsed = parse_many(payloads, utf8=utf8, parser=parser, limits=limits)
+    batch = parsed.batch
+    known = tuple(_with_sender(batch, i, envelope) for i, envelope in enumerate(envelopes))
+    findings, verdict, order_verdict = validate(batch, plan, known)
+    return Processed(
+        plan, known, batch, parsed.refusals, findings, verdict, order_verdict,
+        parsed.encodings, parsed.parsers,
+    )  # fmt: skip
+
+
+def _with_sender(batch: Batch, upload: int, envelope: Envelope) -> Envelope:
+    """The sender is the credential's; offline it is M05 of the first record."""
+    first, stop = batch.first_record[upload : upload + 2]
+    if envelope.institution is not None or first == stop:
+        return envelope
+    return replace(envelope, institution=batch.value(False, _M05, int(first)))
 
 
 def process(
-    payload: bytes, envelope: Envelope, plan: Plan, parser: ParserChoice = "auto"
+    payload: bytes,
+    envelope: Envelope,
+    plan: Plan,
+    parser: ParserChoice = "auto",
+    *,
+    utf8: bool = False,
+    limits: Limits = LIMITS,
 ) -> Processed:
     """``process_many`` for one upload."""
-    return process_many([payload], [envelope], plan, parser)
+    return process_many([payload], [envelope], plan, parser, utf8=utf8, limits=limits)
