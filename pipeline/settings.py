@@ -24,13 +24,15 @@ class SettingsError(ValueError):
 class Settings:
     """What the operator set.
 
-    ``debug`` (NHI_UPLOAD_DEBUG) shows stack traces of our own faults; ``store_uri``
-    (NHI_UPLOAD_STORE) is the default of ``--store``; ``limits`` are those of ``pipeline.limits``
+    ``debug`` (NHI_UPLOAD_DEBUG) shows stack traces of our own faults; ``allow_utf8``
+    (NHI_UPLOAD_ALLOW_UTF8) takes UTF-8 uploads beside Big5; ``store_uri`` (NHI_UPLOAD_STORE) is
+    the default of ``--store``; ``limits`` are those of ``pipeline.limits``
     (NHI_UPLOAD_MAX_UPLOAD_BYTES, NHI_UPLOAD_MAX_RECORDS, NHI_UPLOAD_MAX_TEXT_BYTES,
     NHI_UPLOAD_MAX_COMPRESSION_RATIO).
     """
 
     debug: bool = False
+    allow_utf8: bool = False
     store_uri: str | None = None
     limits: Limits = LIMITS
 
@@ -52,6 +54,7 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     }
     return Settings(
         debug=_truth("NHI_UPLOAD_DEBUG", environment.get("NHI_UPLOAD_DEBUG", "")),
+        allow_utf8=_truth("NHI_UPLOAD_ALLOW_UTF8", environment.get("NHI_UPLOAD_ALLOW_UTF8", "")),
         store_uri=environment.get("NHI_UPLOAD_STORE") or None,
         limits=replace(LIMITS, **limits),
     )

@@ -6,16 +6,19 @@ import sys
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from pipeline.cli.inputs import inputs
 from pipeline.cli.options import Institution, Moment, now
-from pipeline.core import ParserChoice
 from pipeline.outcome import Envelope, Mode
-from pipeline.report.answer import Answer
-from pipeline.report.error_csv import CsvEncoding
 from pipeline.settings import Settings
+
+if TYPE_CHECKING:  # importing the engine compiles it, which is to be announced first
+    from pipeline.parse import ParserChoice
+    from pipeline.report.answer import Answer
+    from pipeline.report.error_csv import CsvEncoding
 
 
 @click.command("check", short_help="離線檢核上傳檔 check upload files offline")
@@ -76,12 +79,12 @@ def command(
 def _answers(
     files: tuple[str, ...], envelope: Envelope, parser: ParserChoice, settings: Settings
 ) -> Iterator[Answer]:
-    from pipeline.cli.cold_start import compile_if_cold
+    from pipeline.cli.cold_start import announce_if_cold
     from pipeline.cli.judge import judge
     from rules import load_plan
 
-    compile_if_cold()
-    return judge(inputs(files, settings.limits), envelope, load_plan(), parser)
+    announce_if_cold()
+    return judge(inputs(files, settings.limits), envelope, load_plan(), parser, settings)
 
 
 def _write_text(answers: Iterator[Answer], details: int) -> int:

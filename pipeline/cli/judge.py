@@ -1,14 +1,18 @@
-"""Inputs → answers, many small uploads at a time and bounded in memory."""
+"""Uploads → answers, many small ones at a time and bounded in memory."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from pipeline.cli.inputs import Input, Unpackable
-from pipeline.core import ParserChoice, process_many
+import click
+
+from pipeline.core import process_many
 from pipeline.outcome import Envelope
+from pipeline.parse import FastDeclinedError, ParserChoice
 from pipeline.report.answer import Answer, answer_of, unpacked_answer
+from pipeline.settings import Settings
+from pipeline.unpack import Payload
 from pipeline.version import ENGINE
 from rules.plan import Plan
 
@@ -17,34 +21,57 @@ _BATCH_UPLOADS = 1_000
 
 
 def judge(
-    inputs: Iterable[Input | Unpackable], envelope: Envelope, plan: Plan, parser: ParserChoice
+    uploads: Iterable[Payload],
+    envelope: Envelope,
+    plan: Plan,
+    parser: ParserChoice,
+    settings: Settings,
 ) -> Iterator[Answer]:
-    """The answers to inputs, in their order."""
-    waiting: list[Input] = []
+    """The answers to uploads, in their order."""
+    for batch in _batches(uploads):
+        try:
+            yield from _process(batch, envelope, plan, parser, settings)
+        except FastDeclinedError:
+            raise click.UsageError(
+                "這個檔案不能用 --parser fast this document needs --parser auto"
+            ) from None
+
+
+def _batches(uploads: Iterable[Payload]) -> Iterator[list[Payload]]:
+    batch: list[Payload] = []
     size = 0
-    for given in inputs:
-        if isinstance(given, Unpackable):
-            yield from _process(waiting, envelope, plan, parser)
-            waiting, size = [], 0
-            named = replace(envelope, name=given.name)
-            yield unpacked_answer(
-                given.name, given.sha256, given.size, given.refusal, plan, named, ENGINE
-            )
-            continue
-        waiting.append(given)
-        size += len(given.payload)
-        if size >= _BATCH_BYTES or len(waiting) >= _BATCH_UPLOADS:
-            yield from _process(waiting, envelope, plan, parser)
-            waiting, size = [], 0
-    yield from _process(waiting, envelope, plan, parser)
+    for upload in uploads:
+        batch.append(upload)
+        size += len(upload.data)
+        if size >= _BATCH_BYTES or len(batch) >= _BATCH_UPLOADS:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 def _process(
-    inputs: list[Input], envelope: Envelope, plan: Plan, parser: ParserChoice
+    batch: list[Payload],
+    envelope: Envelope,
+    plan: Plan,
+    parser: ParserChoice,
+    settings: Settings,
 ) -> Iterator[Answer]:
-    if not inputs:
-        return
-    envelopes = [replace(envelope, name=given.name) for given in inputs]
-    processed = process_many([given.payload for given in inputs], envelopes, plan, parser)
-    for upload in range(len(inputs)):
-        yield answer_of(processed, upload, ENGINE)
+    readable = [upload for upload in batch if upload.refusal is None]
+    envelopes = [replace(envelope, name=upload.name) for upload in readable]
+    processed = process_many(
+        [upload.data for upload in readable],
+        envelopes,
+        plan,
+        parser,
+        utf8=settings.allow_utf8,
+        limits=settings.limits,
+    )
+    place = 0
+    for upload in batch:
+        if upload.refusal is None:
+            yield answer_of(processed, place, upload.sha256.hex(), ENGINE)
+            place += 1
+        else:
+            named = replace(envelope, name=upload.name)
+            yield unpacked_answer(upload.sha256.hex(), upload.refusal, plan, named, ENGINE)

@@ -6,7 +6,6 @@ Values are in the clear here: each writer masks what its readers may not see.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -114,13 +113,13 @@ class Answer:
         return list(zip(lines.tolist(), columns.tolist(), strict=True))
 
 
-def answer_of(processed: Processed, upload: int, engine: str) -> Answer:
+def answer_of(processed: Processed, upload: int, sha256: str, engine: str) -> Answer:
     """The answer to one of the uploads that were processed together."""
     source = Source(processed.batch, upload)
     first, last = processed.batch.first_record[upload : upload + 2].tolist()
     return Answer(
         name=processed.envelopes[upload].name,
-        sha256=hashlib.sha256(source.payload.data).hexdigest(),
+        sha256=sha256,
         engine=engine,
         plan=processed.plan,
         encoding=processed.encodings[upload],
@@ -136,11 +135,11 @@ def answer_of(processed: Processed, upload: int, engine: str) -> Answer:
 
 
 def unpacked_answer(
-    name: str, sha256: str, size: int, refusal: Refusal, plan: Plan, envelope: Envelope, engine: str
+    sha256: str, refusal: Refusal, plan: Plan, envelope: Envelope, engine: str
 ) -> Answer:
     """The answer to an upload that was refused before there was a document to parse."""
     return Answer(
-        name, sha256, engine, plan, "", "", envelope, size, refusal, Counts(), (), (), None
+        envelope.name, sha256, engine, plan, "", "", envelope, 0, refusal, Counts(), (), (), None
     )
 
 

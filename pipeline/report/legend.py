@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cache
+from functools import lru_cache
 
 from pipeline.report.big5 import big5
 from rules.codes import error_codes
+from rules.plan import Plan
 from schemas import fields
 
 _NAME_BYTES = 20
 _COLUMNS = 3
 
 
-@cache
-def legend() -> bytes:
-    """Big5 with CRLF, the same under every receipt."""
-    return big5("".join(line + "\r\n" for line in (*_field_lines(), *_code_lines())))
+def legend(plan: Plan) -> bytes:
+    """Big5 with CRLF: every field, every code of the insurer, then the codes of our own."""
+    known = error_codes()
+    return _legend(
+        tuple(
+            (code, plan.rules[rules[0]].summary_zh)
+            for code, rules in sorted(plan.by_code.items())
+            if code not in known
+        )
+    )
+
+
+@lru_cache(8)
+def _legend(ours: tuple[tuple[str, str], ...]) -> bytes:
+    return big5("".join(line + "\r\n" for line in (*_field_lines(), *_code_lines(ours))))
 
 
 def _field_lines() -> Iterator[str]:
@@ -33,7 +45,7 @@ def _padded(name: str) -> str:
     return shown + " " * (_NAME_BYTES - len(big5(shown)))
 
 
-def _code_lines() -> Iterator[str]:
+def _code_lines(ours: tuple[tuple[str, str], ...]) -> Iterator[str]:
     yield "錯誤代碼:中文對照註釋"
-    for code in error_codes().values():
-        yield f"[{code.code:<4}]: {code.meaning_zh}"
+    for code, meaning in (*((c.code, c.meaning_zh) for c in error_codes().values()), *ours):
+        yield f"[{code:<4}]: {meaning}"

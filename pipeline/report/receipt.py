@@ -56,7 +56,7 @@ def head_of(answer: Answer) -> Head:
 def receipt(answer: Answer, head: Head | None = None) -> bytes:
     """The receipt of one upload, with the closing legend."""
     lines = _lines(answer, head or head_of(answer))
-    return big5("".join(line + "\r\n" for line in lines)) + legend()
+    return big5("".join(line + "\r\n" for line in lines)) + legend(answer.plan)
 
 
 def _lines(answer: Answer, head: Head) -> Iterator[str]:
