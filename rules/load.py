@@ -79,6 +79,8 @@ def read_document(path: Path) -> Mapping:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise RuleError(f"{path}:{line}: not YAML ({error.problem}); mend the syntax") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise RuleError(f"{path}:1: not text in UTF-8; save the file as UTF-8") from error
     if not isinstance(node, yaml.MappingNode):
         raise RuleError(f"{path}:1: a rule file is one mapping; see docs/RULES.md")
     return _mapping(node, path)

@@ -18,9 +18,9 @@ from rules.model import Rule
 from tests.oracle.examples import distinct_examples, example_text
 from tests.oracle.findings import Found, oracle_findings, receipt_text
 from tests.oracle.record import Row
-from tests.oracle.twins import OP_TWINS, run_node
+from tests.oracle.twins import OP_TWINS, PlanRun
 
-__all__ = ["OP_TWINS", "Found", "Row", "oracle_findings", "receipt_text", "run_node"]
+__all__ = ["OP_TWINS", "Found", "PlanRun", "Row", "oracle_findings", "receipt_text"]
 
 
 def readable_rules() -> list[Rule]:

@@ -46,7 +46,7 @@ def oracle_findings(
         for rule, edition, order in found
         if (rule.field, order, edition.code) not in subsumed
     ]
-    return sorted(named, key=_receipt_order)
+    return sorted(named, key=receipt_order)
 
 
 def receipt_text(found: Iterable[Found]) -> str:
@@ -83,6 +83,7 @@ def _bound(text: str | None, otherwise: date) -> date:
     return otherwise if day is None else day
 
 
-def _receipt_order(found: Found) -> tuple[int, int, str, str]:
+def receipt_order(found: Found) -> tuple[int, int, str, str]:
+    """The record before its orders, then by field and code."""
     field, order, code, rule, _ = found
     return -1 if order is None else order, PLACES.get(field, len(PLACES)), code, rule

@@ -121,13 +121,25 @@ OP_TWINS: dict[str, Twin] = {
 }
 
 
-def run_node(plan: Plan, index: int, row: Row) -> Plain:
-    """The value of one node of a plan on one row, by the twins."""
-    node = plan.nodes[index]
-    args: list[Plain | list[Plain]] = []
-    for arg in node.args:
-        if node.op in ("some", "every", "count"):
-            args.append([run_node(plan, arg, order) for order in row.each_order()])
-        else:
-            args.append(run_node(plan, arg, row))
-    return OP_TWINS[node.op](row, node.params, tuple(args))
+class PlanRun:
+    """A plan run on one record, node by node; every node's value is kept."""
+
+    def __init__(self, plan: Plan, row: Row) -> None:
+        self._plan, self._row = plan, row
+        self._orders = row.each_order()
+        self._kept: dict[tuple[int, int | None], Plain] = {}
+
+    def value(self, index: int, order: int | None = None) -> Plain:
+        """The value of a node: on the record, or on one of its orders for order-scope nodes."""
+        node = self._plan.nodes[index]
+        place = (index, order if node.scope == "order" else None)
+        if place not in self._kept:
+            row = self._row if place[1] is None else self._orders[place[1]]
+            args = tuple(self._arg(node.op, arg, place[1]) for arg in node.args)
+            self._kept[place] = OP_TWINS[node.op](row, node.params, args)
+        return self._kept[place]
+
+    def _arg(self, op: str, arg: int, order: int | None) -> Plain | list[Plain]:
+        if op in ("some", "every", "count"):
+            return [self.value(arg, row.order) for row in self._orders]
+        return self.value(arg, order)
