@@ -87,7 +87,7 @@ def _senders(envelopes: Sequence[Envelope]) -> Senders:
     codes = [(envelope.institution or "").encode() for envelope in envelopes]
     length = np.array([len(code) for code in codes], np.int32)
     offset = (np.cumsum(length) - length).astype(np.int32)
-    return Senders(np.frombuffer(b"".join(codes), np.uint8), offset, length)
+    return Senders(np.frombuffer(bytearray(b"".join(codes)), np.uint8), offset, length)
 
 
 def _silenced(broken: Broken, batch: Batch, made: Ready) -> Broken:

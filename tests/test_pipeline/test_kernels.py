@@ -1,0 +1,160 @@
+"""Every kernel against its plain twin, on random cells."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+from batches import make_batch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from oracles import OP_TWINS, PlanRun, Row
+from random_cells import visits_of
+
+from pipeline.kernels.context import Context, Senders
+from pipeline.kernels.ops import KERNELS, fields_of
+from pipeline.kernels.run import bind
+from rules.codes import closed_list
+from rules.ops import ASPECTS, FALSE, MAYBE, OPS, TRUE, UNKNOWN
+from rules.plan import Node, Plan
+from schemas import fields
+
+RECEIVED = datetime(2025, 3, 5, 1, 30, 12, tzinfo=UTC)
+SENDER = "3502060427"
+TEXT_FIELDS = ["M10", "M13", "M33", "M35", "M05", "M07", "D06", "D07", "D15", "D03"]
+TREATMENT_FIELDS = ["M15", "M16", "M52"]
+VALUE_TYPES = {"number": "number", "decimal": "number", "date": "day", "datetime": "moment"}
+
+
+def on(op: str, field: str, *params: object, gives: str = "truth") -> Node:
+    return Node(op, (field, *params), (), "order" if fields()[field].is_order else "record", gives)
+
+
+def value(field: str) -> Node:
+    return on("value", field, gives=VALUE_TYPES[fields()[field].kind])
+
+
+NUMBERS = [value("M20"), value("M30"), Node("constant", ("number", 7), (), "record", "number")]
+TRUTHS = [on("member", "M07", ("01", "AE")), on("filled", "M20"), on("consecutive", "M33")]
+LEAVES: dict[str, list[Node]] = {
+    "filled": [on("filled", f) for f in fields()],
+    "malformed": [on("malformed", f, a) for f in fields() for a in ASPECTS],
+    "unlisted": [on("unlisted", f) for f in fields() if closed_list(f)],
+    "value": [value(f) for f in fields() if fields()[f].kind in VALUE_TYPES],
+    "member": [
+        on("member", f, codes)
+        for f in TEXT_FIELDS + TREATMENT_FIELDS
+        for codes in (("01", "AE", "V001"), ("MISS0000000000000000", "A1", "A123"), ())
+    ],
+    "same_text": [on("same_text", "M05", "M17"), on("same_text", "D13", "D15")],
+    "is_sender": [on("is_sender", "M05"), on("is_sender", "D12")],
+    "starts": [on("starts", f, p) for f in TEXT_FIELDS for p in ("A", "A12", "0")],
+    "matches": [
+        on("matches", f, shape)
+        for f in [*TEXT_FIELDS, "M20", "M11"]
+        for shape in ("[A-Z][0-9]{2,3}", "0?7|V0{2}1", "[0-9]{1,7}", "A-1|J[0-9]{2}")
+    ],
+    **{
+        op: [on(op, f, gives=gives) for f in TEXT_FIELDS]
+        for op, gives in (
+            ("size", "number"), ("letter", "number"), ("first", "number"), ("last", "number"),
+            ("consecutive", "truth"),
+        )
+    },
+    "special": [on("special", f) for f in TREATMENT_FIELDS],
+    "holds_person": [on("holds_person", f, p) for f in TREATMENT_FIELDS for p in ("M03", "M06")],
+    "moment_of": [on("moment_of", f, gives="moment") for f in TREATMENT_FIELDS],
+    "person_check": [on("person_check", "M03"), on("person_check", "M06")],
+    "institution_check": [on("institution_check", f) for f in ("M05", "M17", "D12")],
+    "sex": [on("sex", "M03", gives="number")],
+    "repeated": [on("repeated", f) for f in ("D03", "D06", "D10", "D01", "D15")],
+    "known": [on("known", "D06", "drugs", "D01")],
+    "constant": [NUMBERS[2], Node("constant", ("day", -5), (), "order", "day")],
+    "received": [Node("received", (), (), "record", "moment")],
+    "orders": [Node("orders", (), (), "record", "number")],
+}  # fmt: skip
+
+
+def plan_of(op: str) -> Plan:
+    """A small plan that uses one operation in every way it can be used."""
+    if op in LEAVES:
+        return Plan(tuple(LEAVES[op]), (), "")
+    if op in ("some", "every", "count"):
+        inner = [on("member", "D02", ("1", "2")), on("malformed", "D10", "any")]
+        gives = "number" if op == "count" else "truth"
+        return Plan((*inner, *(Node(op, (), (i,), "record", gives) for i in range(2))), (), "")
+    if op == "spread":
+        inner = [TRUTHS[0], value("M20")]
+        return Plan(
+            (*inner, *(Node(op, (), (i,), "order", n.type) for i, n in enumerate(inner))), (), ""
+        )
+    if op in ("date", "month"):
+        date = Node("date", (), (0,), "record", "day")
+        month = Node("month", (), (2,), "record", "number")
+        return Plan((value("M11"), date, value("M04"), month), (), "")
+    if op == "or_zero":
+        return Plan((NUMBERS[0], Node(op, ("M20",), (0,), "record", "number")), (), "")
+    leaves = TRUTHS if OPS[op].args[0] == "truth" else NUMBERS
+    pairs = [(a, b) for a in range(3) for b in range(3)]
+    if op == "working_days":
+        leaves, pairs = [value("M04"), value("M08")], [(0, 1)]
+    if op == "not":
+        pairs = [(a,) for a in range(3)]
+    gives = leaves[0].type if OPS[op].gives == "same" else OPS[op].gives
+    return Plan((*leaves, *(Node(op, (), pair, "record", gives) for pair in pairs)), (), "")
+
+
+def columns_of(plan: Plan, visits: list, senders: Senders) -> list[np.ndarray]:
+    received = np.array([int(RECEIVED.timestamp()) + 8 * 3600], np.int64)
+    ctx = Context(make_batch(visits), received, senders, bind(plan).automata)
+    columns: list[np.ndarray] = []
+    for node in plan.nodes:
+        args = [columns[arg] for arg in node.args]
+        columns.append(KERNELS[node.op](ctx, node.params, args, node.scope))
+    return columns
+
+
+def plain(column: np.ndarray) -> list[bool | int | None]:
+    if column.dtype == np.uint8:
+        return [{FALSE: False, TRUE: True, MAYBE: None}[answer] for answer in column.tolist()]
+    assert column.dtype == np.int64
+    return [None if number == UNKNOWN else number for number in column.tolist()]
+
+
+def test_every_operation_has_a_kernel_and_a_twin() -> None:
+    assert KERNELS.keys() == OPS.keys() == OP_TWINS.keys()
+
+
+@pytest.mark.parametrize("op", OPS)
+def test_kernel_gives_what_its_twin_gives(op: str) -> None:
+    plan = plan_of(op)
+    assert any(node.op == op for node in plan.nodes)
+    names = list(dict.fromkeys(name for node in plan.nodes for name in fields_of(node)))
+
+    @settings(max_examples=60, deadline=None)
+    @given(visits_of(names or ["M20", "D03"]), st.sampled_from([SENDER, None]))
+    def check(visits: list, sender: str | None) -> None:
+        code = bytearray((sender or "").encode())
+        places = np.zeros(1, np.int32), np.array([len(code)], np.int32)
+        columns = columns_of(plan, visits, Senders(np.frombuffer(code, np.uint8), *places))
+        runs = [
+            (PlanRun(plan, Row(record, orders, RECEIVED, sender)), range(len(orders)))
+            for record, orders in visits
+        ]
+        for index, node in enumerate(plan.nodes):
+            if node.scope == "order":
+                expected = [run.value(index, order) for run, orders in runs for order in orders]
+            else:
+                expected = [run.value(index) for run, _ in runs]
+            assert plain(columns[index]) == expected, node
+
+    check()
+
+
+def test_codes_of_closed_lists_are_well_formed() -> None:
+    """``unlisted`` relies on it: a malformed value is never in its list."""
+    from tests.oracle.cells import fault_of
+
+    broken = [(f, c) for f in fields() for c in closed_list(f) or () if fault_of(f, c)]
+    assert broken == []
