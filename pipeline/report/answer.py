@@ -18,7 +18,7 @@ from pipeline.outcome import Counts, Envelope, Refusal, Verdict
 from pipeline.report.places import line_columns
 from pipeline.report.printable import MAX_SHOWN_CHARACTERS
 from rules.plan import Plan
-from schemas import VISIT_FIELDS
+from schemas import fields
 
 _MOST_VALUE_BYTES = 4 * (MAX_SHOWN_CHARACTERS + 1)
 
@@ -66,22 +66,30 @@ class Source:
         cells = zip(visits.offset[:, row].tolist(), visits.length[:, row].tolist(), strict=True)
         return [None if n < 0 else str(buffer[at : at + n], "utf-8") for at, n in cells]
 
-    def visit_value(self, record: int, field: str) -> str | None:
-        """One value of a record."""
-        return self.batch.value(False, VISIT_FIELDS.index(field), self.row(record))
+    def value(self, record: int, order: int | None, field: str) -> str | None:
+        """One value of a record, or of its ``order`` from 1; None where absent or no field."""
+        known = fields().get(field)
+        if known is None or known.is_order != (order is not None):
+            return None
+        row = self.row(record)
+        if order is not None:
+            row = int(self.batch.first_order[row]) + order - 1
+        return self.batch.value(known.is_order, known.index, row)
 
 
 @dataclass(frozen=True)
 class Answer:
     """What is said of one upload. ``source`` is None where nothing could be unpacked.
 
-    ``verdicts`` is a ``Verdict`` per record; ``size`` the upload's bytes after unpacking.
+    ``plan`` gives the texts, ``plan_hash`` names the plan that judged. ``verdicts`` is a
+    ``Verdict`` per record; ``size`` the upload's bytes after unpacking.
     """
 
     name: str
     sha256: str
     engine: str
     plan: Plan
+    plan_hash: str
     encoding: str
     parser: str
     envelope: Envelope
@@ -122,6 +130,7 @@ def answer_of(processed: Processed, upload: int, sha256: str, engine: str) -> An
         sha256=sha256,
         engine=engine,
         plan=processed.plan,
+        plan_hash=processed.plan.hash,
         encoding=processed.encodings[upload],
         parser=processed.parsers[upload],
         envelope=processed.envelopes[upload],
@@ -139,8 +148,9 @@ def unpacked_answer(
 ) -> Answer:
     """The answer to an upload that was refused before there was a document to parse."""
     return Answer(
-        envelope.name, sha256, engine, plan, "", "", envelope, 0, refusal, Counts(), (), (), None
-    )
+        envelope.name, sha256, engine, plan, plan.hash, "", "", envelope, 0, refusal, Counts(),
+        (), (), None,
+    )  # fmt: skip
 
 
 def _findings(processed: Processed, upload: int) -> list[Finding]:

@@ -101,7 +101,7 @@ class _Keys:
 
     def of(self, record: int) -> tuple[str, str]:
         if record != self._record and self._source is not None:
-            m15 = self._source.visit_value(record, "M15") or ""
-            m11 = self._source.visit_value(record, "M11") or ""
+            m15 = self._source.value(record, None, "M15") or ""
+            m11 = self._source.value(record, None, "M11") or ""
             self._record, self._keys = record, (neutralised(m15), neutralised(m11))
         return self._keys

@@ -49,7 +49,7 @@ def head_of(answer: Answer) -> Head:
     received = answer.envelope.received_at
     sam_id = None
     if answer.source is not None and answer.counts.records:
-        sam_id = answer.source.visit_value(1, "M01")
+        sam_id = answer.source.value(1, None, "M01")
     return Head(answer.envelope.institution or "", sam_id or "", received, received)
 
 

@@ -20,7 +20,7 @@ def verdict_json(answer: Answer, *, records: bool = False) -> bytes:
         "upload": answer.name,
         "sha256": answer.sha256,
         "engine": answer.engine,
-        "plan": answer.plan.hash,
+        "plan": answer.plan_hash,
         "encoding": answer.encoding or None,
         "parser": answer.parser or None,
         "refusal": _refusal(answer),

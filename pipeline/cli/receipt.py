@@ -1,0 +1,109 @@
+"""``nhi-upload receipt``: the answer to a stored upload again."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    from pipeline.report.answer import Answer
+    from pipeline.report.error_csv import CsvEncoding
+
+_SECRET_BYTES = 12
+_SUFFIXES = {"text": "txt", "csv": "csv", "json": "json"}
+
+
+@click.command("receipt", short_help="重印回條 print the receipt of a stored upload again")
+@click.argument("upload_id")
+@click.option("--store", "store_uri", help="資料庫 the store; default: NHI_UPLOAD_STORE.")
+@click.option("--format", "shape", type=click.Choice(["text", "csv", "json"]), default="text")
+@click.option("--encoding", type=click.Choice(["utf-8", "big5"]), default="utf-8", help="csv only.")
+@click.option(
+    "--zip",
+    "zip_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="寫成 AES 加密的 zip write an AES encrypted zip.",
+)
+@click.option("--password-prompt", is_flag=True, help="詢問密碼 ask for the password of the zip.")
+@click.pass_obj
+def command(
+    settings: Settings,
+    upload_id: str,
+    store_uri: str | None,
+    shape: str,
+    encoding: CsvEncoding,
+    zip_file: Path | None,
+    password_prompt: bool,
+) -> int:
+    """重印一個上傳的回條。Print the receipt of a stored upload again.
+
+    text 是健保署的版面（Big5）。The text form is the insurer's own layout, in Big5.
+
+    \b
+    Examples:
+      nhi-upload receipt 01JAB… --store ./store > receipt.txt
+      nhi-upload receipt 01JAB… --store ./store --format csv > errors.csv
+      nhi-upload receipt 01JAB… --store ./store --zip receipt.zip --password-prompt
+    """
+    from pipeline.cli.cold_start import announce_if_cold
+
+    uri = store_uri or settings.store_uri
+    if uri is None:
+        raise click.UsageError("請以 --store 指定資料庫 name the store with --store")
+    if password_prompt and zip_file is None:
+        raise click.UsageError("--password-prompt 須與 --zip 併用 goes with --zip")
+    announce_if_cold()
+    from pipeline.cli.stored import answer_from_store
+
+    data = _written(answer_from_store(uri, upload_id, settings), shape, encoding)
+    if zip_file is None:
+        sys.stdout.buffer.write(data)
+        return 0
+    _write_zip(zip_file, f"{upload_id}.{_SUFFIXES[shape]}", data, _password(password_prompt))
+    click.echo(f"已寫入 written: {zip_file}", err=True)
+    return 0
+
+
+def _written(answer: Answer, shape: str, encoding: CsvEncoding) -> bytes:
+    from pipeline.report.error_csv import error_csv
+    from pipeline.report.receipt import receipt
+    from pipeline.report.verdict_json import verdict_json
+
+    if shape == "csv":
+        return error_csv([answer], encoding)
+    return verdict_json(answer) if shape == "json" else receipt(answer)
+
+
+def _password(prompt: bool) -> str:
+    """What the user types; a random secret, told once, where that is nothing or none is asked."""
+    typed = ""
+    if prompt:
+        typed = click.prompt(
+            "密碼（空白則產生一組）Password (empty for a random one)",
+            default="",
+            show_default=False,
+            hide_input=True,
+            confirmation_prompt=True,
+            err=True,
+        )
+    if typed:
+        return str(typed)
+    made = secrets.token_urlsafe(_SECRET_BYTES)
+    click.echo(f"密碼（只顯示這一次）password, shown this once: {made}", err=True)
+    return made
+
+
+def _write_zip(path: Path, name: str, data: bytes, password: str) -> None:
+    import pyzipper
+
+    with pyzipper.AESZipFile(
+        path, "w", compression=pyzipper.ZIP_DEFLATED, encryption=pyzipper.WZ_AES
+    ) as pack:
+        pack.setpassword(password.encode())
+        pack.writestr(name, data)

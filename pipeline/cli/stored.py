@@ -1,0 +1,55 @@
+"""A stored upload read back: its rows, its bytes, its answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+import pyarrow.dataset as ds
+
+from pipeline.archive import Archive
+from pipeline.report.answer import Answer
+from pipeline.report.stored import stored_answer
+from pipeline.settings import Settings
+from pipeline.store.delta import DeltaTables
+from pipeline.store.layout import Layout, layout_of, locked, read_config
+from rules import load_plan
+
+_WAIT_SECONDS = 60.0
+
+
+def answer_from_store(store_uri: str, upload_id: str, settings: Settings) -> Answer:
+    """The answer to a stored upload. Raises ``click.UsageError`` if there is no such upload."""
+    layout = layout_of(store_uri)
+    if read_config(layout) is None:
+        raise click.UsageError(f"沒有這個資料庫 there is no store at {store_uri}")
+    tables = DeltaTables(layout)
+    upload = _upload(tables, upload_id)
+    if upload["redelivery_of"]:
+        upload = _upload(tables, upload["redelivery_of"])
+    findings = _rows(tables, "findings", upload["upload_id"])
+    payload = _payload(layout, bytes.fromhex(upload["sha256"]))
+    return stored_answer(upload, findings, payload, load_plan(), settings.limits)
+
+
+def _upload(tables: DeltaTables, upload_id: str) -> dict[str, Any]:
+    rows = _rows(tables, "uploads", upload_id)
+    if not rows:
+        raise click.UsageError(f"沒有這個上傳 no such upload: {upload_id}")
+    return rows[0]
+
+
+def _rows(tables: DeltaTables, name: str, upload_id: str) -> list[dict[str, Any]]:
+    chosen = tables.dataset(name).to_table(filter=ds.field("upload_id") == upload_id)
+    rows: list[dict[str, Any]] = chosen.to_pylist()
+    return rows
+
+
+def _payload(layout: Layout, digest: bytes) -> bytes | None:
+    """The archived bytes; None where nothing could be unpacked, so nothing was kept."""
+    waiting = lambda message: click.echo(message, err=True)  # noqa: E731
+    with locked(layout, _WAIT_SECONDS, waiting), Archive(layout.raw) as archive:
+        try:
+            return archive.read(digest)
+        except KeyError:
+            return None

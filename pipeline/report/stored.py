@@ -1,0 +1,101 @@
+"""A stored upload's rows and bytes → its answer again. Pure: the caller does the reading.
+
+Findings and counts are those of then, from the tables, merge findings included; the values that
+receipts echo come from parsing the archived bytes again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import fields as dataclass_fields
+from typing import Any
+
+from pipeline.limits import Limits
+from pipeline.outcome import Counts, Envelope, Refusal, Verdict
+from pipeline.parse import Parsed, parse_many
+from pipeline.places import ELEMENTS, FIELDS
+from pipeline.report.answer import Answer, Finding, Source
+from rules.plan import Plan
+
+Row = Mapping[str, Any]
+_UNLIMITED = Limits(upload_bytes=1 << 40, records=1 << 30, text_bytes=1 << 30)
+_PLACE = {name: index for index, name in enumerate((*FIELDS, *ELEMENTS))}
+
+
+def stored_answer(
+    upload: Row, findings: Iterable[Row], payload: bytes | None, plan: Plan, limits: Limits
+) -> Answer:
+    """The answer to an upload from its row of ``uploads``, its rows of ``findings`` and its bytes.
+
+    ``payload`` is None where nothing could be unpacked. ``plan`` gives the texts.
+    """
+    refused = upload["refusal_code"]
+    parsed = _parsed(upload, payload, limits if refused else _UNLIMITED)
+    source = Source(parsed.batch, 0) if parsed and parsed.refusals[0] is None else None
+    counts = Counts(**{f.name: upload[f.name] for f in dataclass_fields(Counts)})
+    found = sorted((_finding(row, source) for row in findings), key=_order)
+    return Answer(
+        name=upload["name"] or "",
+        sha256=upload["sha256"],
+        engine=upload["engine"],
+        plan=plan,
+        plan_hash=upload["plan"],
+        encoding=upload["encoding"] or "",
+        parser=upload["parser"] or "",
+        envelope=Envelope(
+            upload["received_at"],
+            upload["institution"],
+            upload["channel"],
+            upload["mode"],
+            upload["name"] or "",
+        ),
+        size=len(payload or b""),
+        refusal=_refusal(refused, parsed) if refused else None,
+        counts=counts,
+        findings=found,
+        verdicts=_verdicts(counts.records, found),
+        source=source,
+    )
+
+
+def _parsed(upload: Row, payload: bytes | None, limits: Limits) -> Parsed | None:
+    if not payload:
+        return None
+    return parse_many([payload], utf8=upload["encoding"] == "utf-8", limits=limits)
+
+
+def _refusal(code: str, parsed: Parsed | None) -> Refusal:
+    """The refusal of then, with its place if reading the bytes again ends at the same."""
+    again = parsed.refusals[0] if parsed else None
+    return again if again is not None and again.code == code else Refusal(code, 0, 1, 1)
+
+
+def _finding(row: Row, source: Source | None) -> Finding:
+    """A finding of then; a long value is cut in the table, so it is read from the bytes."""
+    record, order, field = row["record"], row["order_no"], row["field"]
+    value = source.value(record, order, field) if source and row["value"] is not None else None
+    return Finding(
+        record=record,
+        order=order,
+        field=field,
+        code=row["code"],
+        severity=row["severity"],
+        rule=row["rule"],
+        offset=row["byte_offset"],
+        length=row["byte_length"],
+        value=row["value"] if value is None else value,
+    )
+
+
+def _order(finding: Finding) -> tuple[int, int, int, str]:
+    """As ``pipeline.outcome.Findings`` are ordered."""
+    place = _PLACE.get(finding.field, len(_PLACE))
+    return finding.record, finding.order or 0, place, finding.code
+
+
+def _verdicts(records: int, findings: Iterable[Finding]) -> list[int]:
+    verdicts = [int(Verdict.ACCEPTED)] * records
+    for finding in findings:
+        worse = Verdict.WARNED if finding.severity == "warn" else Verdict.REJECTED
+        verdicts[finding.record - 1] = max(verdicts[finding.record - 1], worse)
+    return verdicts
