@@ -44,10 +44,12 @@ _SYNTAX: tuple[type[ast.AST], ...] = (
 
 def parse(text: str) -> ast.expr:
     """The syntax tree of one expression (line breaks count as blanks)."""
+    text = text.replace("\n", " ").strip()
     try:
-        tree = ast.parse(text.replace("\n", " ").strip(), mode="eval").body
+        tree = ast.parse(text, mode="eval").body
     except SyntaxError as error:
-        column = error.offset or 1
+        # where the text ends too early, Python names the start of a line that isn't there
+        column = error.offset if error.lineno == 1 and error.offset else len(text) + 1
         raise ExpressionError(f"not an expression: {error.msg}", column=column) from error
     for node in ast.walk(tree):
         if not isinstance(node, _SYNTAX):

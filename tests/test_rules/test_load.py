@@ -38,7 +38,8 @@ BAD = {
                      "authority is missing"),
     "no summary": (changed("summary: {zh: 實際就醫未早於補卡, en: The real visit is not before "
                            "the swipe}\n", ""), "summary is missing"),
-    "one language": (changed("remedy: {zh: \"請改正 M49\", ", "remedy: {"), "zh is missing in remedy"),
+    "one language": (changed("remedy: {zh: \"請改正 M49\", ", "remedy: {"),
+                     "zh is missing in remedy"),
     "no failing example": (changed("M49:D060;", "M49:AF;"), "none that breaks the rule"),
     "no passing example": (changed('  - {base: makeup, expect: ""}\n', ""), "none that passes"),
     "example sets order field": (changed("set: {M49", "set: {D01"), "D01 is no field of the visit"),
@@ -86,7 +87,7 @@ def test_good_rule_is_read_whole(tmp_path: Path) -> None:
 def test_two_rules_may_not_share_an_id(tmp_path: Path) -> None:
     row = changed("id: makeup/late", "id: makeup/late/M24")
     root = catalogue_of(tmp_path, makeup__late=EACH, makeup__late__M24=row)
-    with pytest.raises(RuleError, match=r"id makeup/late/M24 is taken by .*late\.yaml; rename one"):
+    with pytest.raises(RuleError, match=r"id makeup/late/M24 is taken by .*\.yaml; rename one"):
         load_rules(root)
 
 
