@@ -2,37 +2,42 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import pytest
 
-from rules import load_plan, load_rules
+from rules import load_rules
+from rules.compile import compile_rules
 from rules.load import catalogue, load_bases
 from rules.model import Example
-from tests.oracle.examples import distinct_examples, example_row, example_text
+from tests.oracle.examples import distinct_examples, example_row
 from tests.oracle.findings import Found, oracle_findings, receipt_order, receipt_text
 from tests.oracle.record import Row
 from tests.oracle.twins import PlanRun
 
 RULES = load_rules()
+PLAN = compile_rules(RULES)
 EXAMPLES = distinct_examples(RULES)
+Key = tuple[str, int]
 
 
-def name(key: tuple[str, int]) -> str:
+def name(key: Key) -> str:
     return f"{Path(key[0]).relative_to(catalogue()).with_suffix('')}:{key[1]}"
 
 
-@pytest.fixture(params=EXAMPLES, ids=name)
-def example(request: pytest.FixtureRequest) -> Example:
-    return EXAMPLES[request.param]
+@cache
+def judged(key: Key) -> tuple[Row, list[Found]]:
+    """An example's record and what the oracle finds in it."""
+    row = example_row(EXAMPLES[key], load_bases())
+    return row, oracle_findings(row.record, row.orders, RULES, row.received, row.sender)
 
 
 def plan_findings(row: Row) -> list[Found]:
     """Findings of the compiled plan, node by node with the twins."""
-    plan = load_plan()
-    run = PlanRun(plan, row)
+    run = PlanRun(PLAN, row)
     broken = []
-    for rule in plan.rules:
+    for rule in PLAN.rules:
         orders = [None] if rule.scope == "record" else range(len(row.orders))
         if rule.node is not None:
             broken += [(rule, order) for order in orders if run.value(rule.node, order) is True]
@@ -43,14 +48,16 @@ def plan_findings(row: Row) -> list[Found]:
     return sorted((f for f in found if f[:3] not in subsumed), key=receipt_order)
 
 
-def test_example_gives_its_findings(example: Example) -> None:
-    assert example_text(example, load_bases(), RULES) == example.expect
+@pytest.mark.parametrize("key", EXAMPLES, ids=name)
+def test_example_gives_its_findings(key: Key) -> None:
+    _, found = judged(key)
+    assert receipt_text(found) == EXAMPLES[key].expect
 
 
-def test_plan_finds_what_the_expressions_say(example: Example) -> None:
-    row = example_row(example, load_bases())
-    expected = oracle_findings(row.record, row.orders, RULES, row.received, row.sender)
-    assert plan_findings(row) == expected
+@pytest.mark.parametrize("key", EXAMPLES, ids=name)
+def test_plan_finds_what_the_expressions_say(key: Key) -> None:
+    row, found = judged(key)
+    assert plan_findings(row) == found
 
 
 @pytest.mark.parametrize("base", load_bases())
