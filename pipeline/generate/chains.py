@@ -57,6 +57,8 @@ class Books:
     def note(self, record: Record, institution: str) -> None:
         """Remember a record without faults that was just written."""
         visit = record.visit
+        if visit["H01"] not in "AB":
+            return
         if visit["M07"] in _ORIGINS and visit["M12"] == "1":
             self.seen.append(
                 Origin(

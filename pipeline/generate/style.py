@@ -55,7 +55,7 @@ STYLES: tuple[Style, ...] = (
     Style("tree", indent="\t", eol="\r\n", amount_width=7),
     Style("single-line", "big5", indent="", eol="", days_width=1, order_width=1, quantity_width=0),
     Style("crlf-flat", "BIG5", indent="", eol="\r\n", wide_orders=True, order_width=1),
-    Style("echo", indent="    ", echoed=_ALL_OPTIONAL, amount_width=8),
+    Style("echo", indent="    ", echoed=_ALL_OPTIONAL, amount_width=7),
     Style("echo-single-line", indent="", eol="", echoed=("M08", "M10", "M36", "M49", "M52")),
     Style("self-closing", echoed=("M09", "M22", "M29", "M36"), self_closing=True, days_width=1),
     Style("signed", wide_orders=True, comment="健保上傳 V2.0"),

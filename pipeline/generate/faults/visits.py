@@ -183,6 +183,11 @@ def _no_test_code(_desk: Desk, record: Record) -> list[Site]:
     return [Site("H00")]
 
 
+def _newborn_count_missing(_desk: Desk, record: Record) -> list[Site]:
+    del record.visit["M09"]
+    return [Site("M08")]
+
+
 FAULTS = (
     Fault("visit-after-receipt", "BD", ("plain", "treated"), _future),
     Fault("visit-too-old", "BH", ("plain", "treated"), _too_old),
@@ -235,6 +240,6 @@ FAULTS = (
     Fault("examination-without-orders", "Y012", ("scheduled",), _without_orders),
     Fault("too-many-orders", "AG", ("during_stay",), _too_many_orders),
     Fault("test-code-in-visit", "D057", ("plain", "treated"), _test_code),
-    Fault("notice-without-test-code", "D061", ("hepatitis_test",), _no_test_code),
-    Fault("newborn-count-missing", "BB", ("newborn",), leave_out("M09")),
+    Fault("notice-without-test-code", "D061", ("test_result",), _no_test_code),
+    Fault("newborn-count-missing", "BB", ("newborn",), _newborn_count_missing),
 )

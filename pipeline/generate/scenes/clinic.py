@@ -11,6 +11,7 @@ from pipeline.generate.record import Person, Record
 
 _DIAGNOSES = ("J069", "J029", "I10", "E119", "M5459", "K30", "R519", "J00", "N390", "L309", "H109")
 _VISIT_TYPES = {"dental": "02", "chinese": "03"}
+_PREVENTIVE = ("IC01", "IC02", "IC21", "IC22", "IC41", "IC53")  # IC09 is an antiviral's
 _TEETH = ("11", "16", "26", "36", "46", "48", "55", "FM", "UR")
 _SHORT = {"chinese": ("A90", "B41", "B42", "B46"), "dental": ("89001C", "90001C", "91004C")}
 
@@ -201,7 +202,7 @@ def course(desk: Desk) -> Record:
 
 def preventive(desk: Desk) -> Record:
     """A preventive service (AC) with its own kind of sequence."""
-    record = desk.start("preventive", "AC", sequence=f"IC{desk.between(1, 60):02d}")
+    record = desk.start("preventive", "AC", sequence=desk.rng.choice(_PREVENTIVE))
     no_drug(record)
     record.visit["M45"] = "0"
     item(desk, record, desk.rng.choice(("21", "23", "L1001C", "85")))
