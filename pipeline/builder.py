@@ -47,14 +47,14 @@ class _Open:
 class Builder:
     """Builds the transcript of one document from lxml's events and the tokenizer's places."""
 
-    def __init__(self, payload: bytes, places: Iterator[Tag], limits: Limits) -> None:
+    def __init__(self, payload: bytes, places: Iterator[Tag], limits: Limits, codec: str) -> None:
         self._payload = payload
         self._places = places
         self._limits = limits
         self._most_records = limits.most_records(len(payload))
         self._most_orders = limits.most_orders(len(payload))
         self._stack: list[_Open] = []
-        self._out = Transcript()
+        self._out = Transcript(codec)
         self._seen: set[str] = set()  # boxes of the record so far
 
     # lxml's events
@@ -72,7 +72,9 @@ class Builder:
             self._enter(tag)
         if tag.attributes and opened.role in ("box", "cell"):
             if tag.name == "RECS":
-                self._refuse("Y001", tag.start, "<RECS> 不可有屬性", "<RECS> may not have attributes")
+                self._refuse(
+                    "Y001", tag.start, "<RECS> 不可有屬性", "<RECS> may not have attributes"
+                )
             opened.faults.append(self._fault("Y003", tag.start, 0, tag))
 
     def data(self, text: str) -> None:
@@ -89,7 +91,9 @@ class Builder:
             self._check_stray_text(tag)
         self._stack.pop()
         if opened.role in ("cell", "fault") and tag.start - start.stop > self._limits.text_bytes:
-            self._refuse("Z005", start.start, f"{start.name} 的內容過長", f"{start.name} is too long")
+            self._refuse(
+                "Z005", start.start, f"{start.name} 的內容過長", f"{start.name} is too long"
+            )
         for fault in opened.faults:
             self._out.faults[fault][4] = tag.stop - start.start
         if opened.role == "cell":
@@ -98,7 +102,10 @@ class Builder:
             self._leave(start, tag)
 
     def close(self) -> None:
-        """The document ends."""
+        """Called by lxml at the end of any document, broken ones too: says nothing."""
+
+    def finish(self) -> None:
+        """The document was well-formed to its end."""
         for tag in self._places:
             self._check_allowed(tag)
         if not self._out.records:
@@ -139,7 +146,10 @@ class Builder:
             self._refuse("Y015", tag.start, "<RECS> 裡又有 <RECS>", "a <RECS> inside <RECS>")
         if tag.name != "REC":
             self._refuse(
-                "Y001", tag.start, f"應為 <REC>，卻是 <{tag.name}>", f"expected <REC>, found <{tag.name}>"
+                "Y001",
+                tag.start,
+                f"應為 <REC>，卻是 <{tag.name}>",
+                f"expected <REC>, found <{tag.name}>",
             )
 
     def _box_fits(self, inside: str, name: str) -> bool:
@@ -187,7 +197,10 @@ class Builder:
     def _check_allowed(self, tag: Tag) -> None:
         if tag.kind == "pi":
             self._refuse(
-                "Y001", tag.start, "不接受處理指令（<?…?>）", "a processing instruction is not accepted"
+                "Y001",
+                tag.start,
+                "不接受處理指令（<?…?>）",
+                "a processing instruction is not accepted",
             )
 
     def _check_stray_text(self, tag: Tag) -> None:

@@ -23,7 +23,8 @@ _BIG5_NAMES = {"big5", "cp950", "ms950", "csbig5"}
 _UTF8_NAMES = {"utf-8", "utf8"}
 _DECLARATION = re.compile(
     rb"""<\?xml[ \t\r\n]+version[ \t\r\n]*=[ \t\r\n]*(?:"1\.0"|'1\.0')"""
-    rb"""(?:[ \t\r\n]+encoding[ \t\r\n]*=[ \t\r\n]*(?:"(?P<a>[A-Za-z][\w.-]*)"|'(?P<b>[A-Za-z][\w.-]*)'))?"""
+    rb"""(?:[ \t\r\n]+encoding[ \t\r\n]*=[ \t\r\n]*"""
+    rb"""(?:"(?P<a>[A-Za-z][\w.-]*)"|'(?P<b>[A-Za-z][\w.-]*)'))?"""
     rb"""(?:[ \t\r\n]+standalone[ \t\r\n]*=[ \t\r\n]*(?:"(?:yes|no)"|'(?:yes|no)'))?[ \t\r\n]*\?>"""
 )
 _WIDE = {
@@ -72,11 +73,12 @@ def decode(payload: bytes, *, utf8: bool = False, limits: Limits = LIMITS) -> De
         return Decoded(encoding, body, ascii=True)
     wrong = _first_wrong(payload, encoding)
     if wrong is not None:
+        shown, name = payload[wrong : wrong + 2].hex(" ").upper(), _NAMES[encoding]
         return _not_big5(
             payload,
             wrong,
-            f"位元組 {payload[wrong : wrong + 2].hex(' ').upper()} 不是 {_NAMES[encoding]} 字元",
-            f"bytes {payload[wrong : wrong + 2].hex(' ').upper()} are no {_NAMES[encoding]} character",
+            f"位元組 {shown} 不是 {name} 字元",
+            f"bytes {shown} are no {name} character",
         )
     return Decoded(encoding, body, ascii=False)
 

@@ -47,18 +47,20 @@ def _not_allowed(payload: bytes, kind: str, at: int) -> Refusal:
 
 def _after_end(payload: bytes, kind: str, name: str, at: int) -> Refusal:
     if kind in ("open", "empty") and name == "RECS":
-        return refusal_at(payload, "Y015", at, "第二個 <RECS> 從這裡開始", "a second <RECS> starts here")
+        return refusal_at(
+            payload, "Y015", at, "第二個 <RECS> 從這裡開始", "a second <RECS> starts here"
+        )
     return refusal_at(
         payload, "Y001", at, f"</RECS> 之後還有 {name}", f"{name} stands behind the closing </RECS>"
     )
 
 
-def _mismatch(
-    payload: bytes, stack: list[str], name: str, at: int, nested: int | None
-) -> Refusal:
+def _mismatch(payload: bytes, stack: list[str], name: str, at: int, nested: int | None) -> Refusal:
     if name == "RECS" and "REC" in stack:
         where = at if nested is None else nested
-        return refusal_at(payload, "Y006", where, "這裡之前缺少 </REC>", "</REC> is missing before this")
+        return refusal_at(
+            payload, "Y006", where, "這裡之前缺少 </REC>", "</REC> is missing before this"
+        )
     if not stack:
         return refusal_at(payload, "Y001", at, f"多出 </{name}>", f"</{name}> closes nothing")
     return refusal_at(
@@ -80,6 +82,8 @@ def _at_the_end(
     if stack and stack[0] == "RECS" and at >= len(payload.rstrip()):
         inside = stack[-1]
         zh = "檔案在這裡結束，缺少 </RECS>" + (f"（停在 {inside} 裡）" if inside != "RECS" else "")
-        en = "the file ends here without </RECS>" + (f" (inside {inside})" if inside != "RECS" else "")
+        en = "the file ends here without </RECS>" + (
+            f" (inside {inside})" if inside != "RECS" else ""
+        )
         return refusal_at(payload, "Y007", len(payload), zh, en)
     return refusal_at(payload, "Y001", at, "不是正確的 XML", f"not well-formed: {message}")

@@ -12,13 +12,14 @@ from typing import Literal
 
 import numpy as np
 
-from pipeline.columns import Batch, Cells, Faults, Int32, Int64, Moved, UInt8
+from pipeline.columns import Batch, Cells, Faults, Int64, Moved, UInt8
 from pipeline.decode import Decoded, decode
+from pipeline.join import join
 from pipeline.limits import LIMITS, Limits
 from pipeline.outcome import Refusal
 from pipeline.parse_fast import parse_fast
 from pipeline.parse_lxml import parse_lxml
-from pipeline.rows import MISSING_NAMES, Rows, empty_rows
+from pipeline.rows import MISSING_NAMES, Rows
 
 ParserChoice = Literal["auto", "fast", "lxml"]
 _GAP = bytes(64)  # NULs between documents: no scan can run on, and 64 bytes may be read
@@ -50,117 +51,40 @@ def parse_many(
     Raises FastDeclinedError for ``parser="fast"`` where lxml would be needed.
     """
     checked = [decode(payload, utf8=utf8, limits=limits) for payload in payloads]
-    starts = np.zeros(len(payloads), np.int64)
-    sizes = np.array([len(p) for p in payloads], np.int64)
-    if len(payloads):
-        starts[1:] = np.cumsum(sizes + len(_GAP))[:-1]
+    refusals = [c if isinstance(c, Refusal) else None for c in checked]
+    decoded = {i: c for i, c in enumerate(checked) if isinstance(c, Decoded)}
+    sizes = np.array([len(payload) + len(_GAP) for payload in payloads], np.int64)
+    starts = np.cumsum(sizes) - sizes
     buffer = np.frombuffer(_GAP.join(payloads) + _GAP, np.uint8)
-    refusals: list[Refusal | None] = [c if isinstance(c, Refusal) else None for c in checked]
-    parsers = ["fast"] * len(payloads)
-    left = [i for i, c in enumerate(checked) if isinstance(c, Decoded)]
     parts: list[Rows] = []
-    if parser != "lxml":
-        rows, accepted = _fast(buffer, left, starts, sizes, checked, limits)
+    careful = list(decoded)
+    if parser != "lxml" and decoded:
+        rows, careful = _fast(buffer, starts, sizes, decoded, limits)
         parts.append(rows)
-        left = [i for i, ok in zip(left, accepted, strict=True) if not ok]
-        if left and parser == "fast":
-            raise FastDeclinedError(f"upload {left[0] + 1} needs the lxml parser")
-    for i in left:
-        parsers[i] = "lxml"
-        document = checked[i]
-        assert isinstance(document, Decoded)
-        got = parse_lxml(payloads[i], document, limits, start=int(starts[i]), upload=i)
+        if careful and parser == "fast":
+            raise FastDeclinedError(f"upload {careful[0] + 1} needs the lxml parser")
+    for i in careful:
+        got = parse_lxml(payloads[i], decoded[i], limits, start=int(starts[i]), upload=i)
         if isinstance(got, Refusal):
             refusals[i] = got
         else:
             parts.append(got)
-    encodings = tuple(c.encoding if isinstance(c, Decoded) else "" for c in checked)
-    batch = _batch(buffer, starts, sizes, _join(parts), encodings)
-    return Parsed(batch, tuple(refusals), encodings, tuple(parsers))
+    encodings = tuple(decoded[i].encoding if i in decoded else "" for i in range(len(payloads)))
+    parsers = tuple("lxml" if i in careful else "fast" for i in range(len(payloads)))
+    batch = _batch(buffer, starts, sizes - len(_GAP), join(parts), encodings)
+    return Parsed(batch, tuple(refusals), encodings, parsers)
 
 
 def _fast(
-    buffer: UInt8,
-    which: list[int],
-    starts: Int64,
-    sizes: Int64,
-    checked: Sequence[Decoded | Refusal],
-    limits: Limits,
-) -> tuple[Rows, list[bool]]:
-    if not which:
-        return empty_rows(), []
-    documents = [c for c in checked if isinstance(c, Decoded)]
-    at = starts[which]
-    rows, accepted = parse_fast(
-        buffer, at.tolist(), (at + sizes[which]).tolist(), documents, limits
-    )
-    rows.records[0] = np.array(which, np.int32)[rows.records[0]]
-    return rows, accepted.tolist()
-
-
-def _join(parts: list[Rows]) -> Rows:
-    """One set of rows in upload order, from sets that each are."""
-    parts = [p for p in parts if p.records.shape[1]]
-    if not parts:
-        return empty_rows()
-    if len(parts) == 1:
-        return parts[0]
-    records, orders, moved, faults, tails = [], [], [], [], 0
-    record_base = order_base = 0
-    shifted = []
-    for p in parts:
-        records.append(p.records + np.array([[0], [0], [0], [0], [0], [order_base]], np.int32))
-        orders.append(p.orders + np.array([[record_base], [0]], np.int32))
-        m = p.moved.copy()
-        m[2] += np.where(m[0] == 1, order_base, record_base).astype(np.int32)
-        moved.append(m)
-        faults.append(p.faults + np.array([[record_base]] + [[0]] * 6, np.int32))
-        shifted.append(_shift_tail(p, tails))
-        tails += p.tail.shape[0]
-        record_base += p.records.shape[1]
-        order_base += p.orders.shape[1]
-    together = Rows(
-        *(np.concatenate([s[k] for s in shifted], axis=1) for k in range(4)),
-        np.concatenate(records, axis=1), np.concatenate(orders, axis=1),
-        np.concatenate(moved, axis=1), np.concatenate([p.tail for p in parts]),
-        np.concatenate(faults, axis=1),
-    )  # fmt: skip
-    return _sort(together)
-
-
-def _shift_tail(rows: Rows, by: int) -> tuple[Int32, Int32, Int32, Int32]:
-    """The cells of a part, those in its tail moved on by ``by`` bytes."""
-    visit, order = rows.visit_offset.copy(), rows.order_offset.copy()
-    is_order = rows.moved[0] == 1
-    for table, of in ((visit, ~is_order), (order, is_order)):
-        table[rows.moved[1, of], rows.moved[2, of]] += by
-    return visit, rows.visit_length, order, rows.order_length
-
-
-def _sort(rows: Rows) -> Rows:
-    """Put the records (and what hangs on them) into upload order."""
-    by_upload = np.argsort(rows.records[0], kind="stable")
-    place = np.empty_like(by_upload)
-    place[by_upload] = np.arange(by_upload.shape[0])
-    by_order = np.argsort(place[rows.orders[0]], kind="stable")
-    order_place = np.empty_like(by_order)
-    order_place[by_order] = np.arange(by_order.shape[0])
-    records = rows.records[:, by_upload]
-    orders = rows.orders[:, by_order]
-    orders[0] = place[orders[0]]
-    records[5] = np.searchsorted(orders[0], np.arange(records.shape[1]))
-    moved, faults = rows.moved.copy(), rows.faults.copy()
-    is_order = moved[0] == 1
-    moved[2] = np.where(is_order, 0, moved[2])
-    moved[2, ~is_order] = place[rows.moved[2, ~is_order]]
-    moved[2, is_order] = order_place[rows.moved[2, is_order]]
-    faults[0] = place[faults[0]]
-    faults = faults[:, np.argsort(faults[0], kind="stable")]
-    return Rows(
-        rows.visit_offset[:, by_upload], rows.visit_length[:, by_upload],
-        rows.order_offset[:, by_order], rows.order_length[:, by_order],
-        records, orders, moved, rows.tail, faults,
-    )  # fmt: skip
+    buffer: UInt8, starts: Int64, sizes: Int64, decoded: dict[int, Decoded], limits: Limits
+) -> tuple[Rows, list[int]]:
+    """Rows of the uploads the fast way took, and the others."""
+    which = np.array(list(decoded), np.int32)
+    first = starts[which]
+    stop = first + sizes[which] - len(_GAP)
+    rows, accepted = parse_fast(buffer, first, stop, list(decoded.values()), limits)
+    rows.records[0] = which[rows.records[0]]
+    return rows, which[~accepted].tolist()
 
 
 def _batch(

@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.columns import Int32, UInt8
+from pipeline.columns import Int32, Int64, UInt8
 from pipeline.decode import Decoded
 from pipeline.kernels.big5 import code_points
 from pipeline.kernels.scan import BIG5, OK, UTF8, count_rows, scan
@@ -36,8 +36,8 @@ def _columns(rows: int, columns: int) -> Int32:
 
 def parse_fast(
     buffer: UInt8,
-    starts: Sequence[int],
-    stops: Sequence[int],
+    starts: Int64,
+    stops: Int64,
     decoded: Sequence[Decoded],
     limits: Limits,
 ) -> tuple[Rows, npt.NDArray[np.bool_]]:
@@ -46,10 +46,9 @@ def parse_fast(
     ``buffer`` holds NULs between documents and 64 bytes behind the last. Upload numbers in the
     rows are places in the sequences given.
     """
-    sizes = [stop - start for start, stop in zip(starts, stops, strict=True)]
+    sizes = (stops - starts).tolist()
     found = np.empty((len(sizes), 2), np.int64)
-    first, last = np.array(starts, np.int64), np.array(stops, np.int64)
-    count_rows(buffer, first, last, found)
+    count_rows(buffer, starts, stops, found)
     bounds = np.empty((len(sizes), 3), np.int64)
     bounds[:, 0] = np.minimum(found[:, 0], [limits.most_records(size) for size in sizes])
     bounds[:, 1] = np.minimum(found[:, 1], [limits.most_orders(size) for size in sizes])
@@ -62,10 +61,10 @@ def parse_fast(
     faults = np.empty((sum(sizes) // 16 + 64, 7), np.int32)
     counts = np.zeros(4, np.int64)
     status = np.empty(len(sizes), np.uint8)
-    bodies = [start + d.body for start, d in zip(starts, decoded, strict=True)]
+    bodies = starts + np.array([d.body for d in decoded], np.int64)
     encodings = [BIG5 if d.encoding == "big5" else UTF8 for d in decoded]
     scan(
-        buffer, np.array(bodies, np.int64), last,
+        buffer, bodies, stops,
         np.array(encodings, np.int64), bounds, _field_table(),
         visit_offset, visit_length, order_offset, order_length,
         records, orders, rewritten, faults, counts, status,

@@ -33,7 +33,7 @@ def parse_lxml(
         return refusal_at(payload, "Y001", at, "不接受 DOCTYPE", "a DOCTYPE is not accepted")
     codec = "cp950" if decoded.encoding == "big5" else "utf-8"
     text = payload[decoded.body :].decode(codec)
-    builder = Builder(payload, tags(text, codec, decoded.body), limits)
+    builder = Builder(payload, tags(text, codec, decoded.body), limits, codec)
     parser = etree.XMLParser(
         target=builder,
         encoding="utf-8",
@@ -47,6 +47,7 @@ def parse_lxml(
         for chunk in range(0, len(data), _CHUNK):
             parser.feed(data[chunk : chunk + _CHUNK])
         parser.close()
+        builder.finish()
     except Refused as refused:
         return refused.refusal
     except CutOff:

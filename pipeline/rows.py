@@ -9,7 +9,6 @@ import numpy as np
 from pipeline.columns import Int32, UInt8
 from schemas import ORDER_FIELDS, VISIT_FIELDS
 
-
 MISSING_NAMES = ("MSH", "MB", "MB1")
 
 

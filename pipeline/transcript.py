@@ -15,7 +15,8 @@ _Cells = dict[str, tuple[int, int, str]]  # field -> start, stop (bytes of the u
 class Transcript:
     """Records, orders, cells and faults of one document, at offsets of the upload."""
 
-    def __init__(self) -> None:
+    def __init__(self, codec: str) -> None:
+        self._codec = codec
         self.records: list[list[int]] = []  # number, offset, -, length, MB1 offset, first order
         self.orders: list[list[int]] = []  # record, offset
         self.faults: list[list[int]] = []  # as Rows.faults, name as its place or -1
@@ -45,7 +46,7 @@ class Transcript:
         order = len(self.orders) - 1 - self.records[-1][5] if in_order else -1
         self.faults.append([
             len(self.records) - 1, order, FAULT_CODES.index(code), start, length,
-            element.start + 1, len(element.name.encode()),
+            element.start + 1, len(element.name.encode(self._codec)),
         ])  # fmt: skip
         return len(self.faults) - 1
 

@@ -10,7 +10,8 @@ SEED_DOCUMENTS = (
     _HEAD + b"<RECS><REC><MSH><H00>1</H00><H01>A</H01></MSH><MB><MB1><M03>A199999999</M03>"
     b"<M05>3999019987</M05><M36/></MB1><MB2><D03>001</D03><D15>\xb3\\\xa5\\\xbb\\</D15></MB2>"
     b"<MB2><D06>B41</D06></MB2></MB></REC></RECS>",
-    _HEAD + b"\r\n<RECS>\r\n <REC>\r\n  <MSH><H00>1</H00><H01>B</H01></MSH>\r\n  <MB>\r\n   <MB1>\r\n"
+    _HEAD
+    + b"\r\n<RECS>\r\n <REC>\r\n  <MSH><H00>1</H00><H01>B</H01></MSH>\r\n  <MB>\r\n   <MB1>\r\n"
     b"    <M15>G2W4YTA17GEHM3C43C8C</M15>\r\n    <M35>a&lt;b&#65;&#x4E2D;</M35>\r\n   </MB1>\r\n"
     b"  </MB>\r\n </REC>\r\n <REC><MSH><H00>1</H00></MSH><MB><MB1></MB1></MB></REC>\r\n</RECS>\r\n",
     _HEAD + b"<RECS><REC><MB><MB1><M03>x</M03><M03>y</M03><Q1>1</Q1></MB1><MB2><M15>z</M15>"
@@ -19,15 +20,16 @@ SEED_DOCUMENTS = (
 )
 
 _PIECES = (
-    b"<", b">", b"/", b"&", b";", b"]]>", b"]", b"&amp;", b"&lt;", b"&apos;", b"&quot;", b"&#13;",
-    b"&#10;", b"&#0;", b"&#x110000;", b"&#xD800;", b"&foo;", b"&#65", b"<!-- c -->", b"<!--", b"-->",
-    b"<![CDATA[a<b]]>", b"<![CDATA[", b"<?pi?>", b"<!DOCTYPE RECS>", b"<M15>", b"</M15>", b"<M15/>",
-    b"<M15 />", b"<M15 a='1'>x</M15>", b"<REC>", b"</REC>", b"<RECS>", b"</RECS>", b"<MB>", b"</MB>",
-    b"<MB1>", b"</MB1>", b"<MB2>", b"</MB2>", b"<MB2></MB2>", b"<MSH>", b"</MSH>", b"<H01>A</H01>",
-    b"<D06>x</D06>", b"<Q9>x</Q9>", b"<q-9.x/>", b"<a:b>x</a:b>", b"<1a/>", b"\r", b"\r\n", b"\n",
-    b"\t", b" ", b"\x00", b"\x01", b"\x1f", b"\x7f", b"\x80", b"\xa4\xa4", b"\xa4", b"\xb3\\",
-    b"\xa1\x5d]>", b"\xff", b"x" * 33, b"\xef\xbf\xbe", b"]]", b"&#x9;", b"&#00065;", b"&#x0000041;",
-    b"<M\xa4\xa4/>", b"M99", b"<M99>1</M99>", b"<MB3>1</MB3>", b"<MB1>1</MB1>", b"<RECX/>",
+    b'<', b'>', b'/', b'&', b';', b']]>', b']', b'&amp;', b'&lt;', b'&apos;', b'&quot;', b'&#13;',
+    b'&#10;', b'&#0;', b'&#x110000;', b'&#xD800;', b'&foo;', b'&#65', b'<!-- c -->', b'<!--',
+    b'-->', b'<![CDATA[a<b]]>', b'<![CDATA[', b'<?pi?>', b'<!DOCTYPE RECS>', b'<M15>', b'</M15>',
+    b'<M15/>', b'<M15 />', b"<M15 a='1'>x</M15>", b'<REC>', b'</REC>', b'<RECS>', b'</RECS>',
+    b'<MB>', b'</MB>', b'<MB1>', b'</MB1>', b'<MB2>', b'</MB2>', b'<MB2></MB2>', b'<MSH>',
+    b'</MSH>', b'<H01>A</H01>', b'<D06>x</D06>', b'<Q9>x</Q9>', b'<q-9.x/>', b'<a:b>x</a:b>',
+    b'<1a/>', b'\r', b'\r\n', b'\n', b'\t', b' ', b'\x00', b'\x01', b'\x1f', b'\x7f', b'\x80',
+    b'\xa4\xa4', b'\xa4', b'\xb3\\', b'\xa1]]>', b'\xff', b"x" * 33, b'\xef\xbf\xbe', b']]',
+    b'&#x9;', b'&#00065;', b'&#x0000041;', b'<M\xa4\xa4/>', b'M99', b'<M99>1</M99>',
+    b'<MB3>1</MB3>', b'<MB1>1</MB1>', b'<RECX/>',
 )  # fmt: skip
 
 

@@ -9,371 +9,248 @@ must never accept what lxml refuses, nor see other values; tests compare the two
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit, types
+from numba import carray, njit, types
 
-from pipeline.kernels.simd import blank_run, count_word, load32, load48, text_run
+from pipeline.kernels.lex import container, field_at, inlined, odd_leaf, skip_blank, text_end
+from pipeline.kernels.simd import count_word, int16_at, int32_at, int64_at, load32, load48, uint8_at
+from schemas import ORDER_FIELDS, VISIT_FIELDS
 
 BIG5, UTF8 = 0, 1
 OK, DECLINED = 0, 1
-Y002, Y003, Y004, Y005 = range(4)  # pipeline.columns.FAULT_CODES
-
-# names behind "<" as little-endian words
-_REC_ = int.from_bytes(b"REC>", "little")
-_MSH_ = int.from_bytes(b"MSH>", "little")
-_MB1_ = int.from_bytes(b"MB1>", "little")
-_MB2_ = int.from_bytes(b"MB2>", "little")
-_MB_ = int.from_bytes(b"MB>", "little")
-_LT_REC = int.from_bytes(b"<REC", "little")
-_LT_MB2 = int.from_bytes(b"<MB2", "little")
-_RECS_ = int.from_bytes(b"<RECS>", "little")
-_END_RECS = int.from_bytes(b"</RECS", "little")
-_END_REC = int.from_bytes(b"</REC>", "little")
-_END_MSH = int.from_bytes(b"</MSH>", "little")
-_END_MB1 = int.from_bytes(b"</MB1>", "little")
-_END_MB2 = int.from_bytes(b"</MB2>", "little")
-_END_MB = int.from_bytes(b"</MB>", "little")
-_CLOSE = int.from_bytes(b"</\0\0\0>", "little")
-_LOW24 = 0xFFFFFF
-_LOW40 = 0xFFFFFFFFFF
-
-# where we are
-_IN_REC, _IN_MB, _IN_MSH, _IN_MB1, _IN_MB2 = range(5)
-
-_inline = njit(cache=True, nogil=True, inline="never", boundscheck=False)
+_Y002, _Y004, _Y005 = 0, 2, 3  # in pipeline.columns.FAULT_CODES
 
 
-@_inline
-def _skip_blank(buf: Any, base: int, i: int) -> int:
-    while True:
-        c = buf[i]
-        if c == 32:
-            i += blank_run(base + i)
-        elif c == 10 or c == 13 or c == 9:
-            i += 1
-        else:
-            return i
+def _word(text: bytes) -> int:
+    return int.from_bytes(text, "little")
 
 
-@_inline
-def _reference(buf: Any, i: int) -> int:
-    """Index behind the reference at ``&``; -1 if it is none that is predefined and legal."""
-    if buf[i + 1] == 35:  # &#
-        hexadecimal = buf[i + 2] == 120
-        i += 3 if hexadecimal else 2
-        value, digits = 0, 0
-        while buf[i] != 59:
-            c = np.int64(buf[i])
-            if 48 <= c <= 57:
-                digit = c - 48
-            elif hexadecimal and 97 <= (c | 32) <= 102:
-                digit = (c | 32) - 87
-            else:
-                return -1
-            value = value * (16 if hexadecimal else 10) + digit
-            digits += 1
-            i += 1
-            if digits > 8:
-                return -1
-        legal = (
-            value == 9 or value == 10 or value == 13 or 0x20 <= value <= 0xD7FF
-            or 0xE000 <= value <= 0xFFFD or 0x10000 <= value <= 0x10FFFF
-        )  # fmt: skip
-        return i + 1 if legal and digits > 0 else -1
-    a, b, c, d, e = buf[i + 1], buf[i + 2], buf[i + 3], buf[i + 4], buf[i + 5]
-    if (a == 108 or a == 103) and b == 116 and c == 59:  # lt gt
-        return i + 4
-    if a == 97 and b == 109 and c == 112 and d == 59:  # amp
-        return i + 5
-    quot = a == 113 and b == 117 and c == 111 and d == 116
-    apos = a == 97 and b == 112 and c == 111 and d == 115
-    return i + 6 if (quot or apos) and e == 59 else -1
+# four bytes behind "<", or six from "<" on
+_REC, _MSH, _MB1, _MB2, _MB = (_word(t) for t in (b"REC>", b"MSH>", b"MB1>", b"MB2>", b"MB>"))
+_RECS, _END_RECS, _END_REC = (_word(t) for t in (b"<RECS>", b"</RECS", b"</REC>"))
+_END_MSH, _END_MB1, _END_MB2, _END_MB = (
+    _word(t) for t in (b"</MSH>", b"</MB1>", b"</MB2>", b"</MB>")
+)
+_END_FIELD = _word(b"</\0\0\0>")
+_LT_REC, _LT_MB2 = _word(b"<REC"), _word(b"<MB2")
+_THREE, _FIVE = 0xFFFFFF, 0xFFFFFFFFFF
+
+_VISIT_FIELDS, _ORDER_FIELDS = len(VISIT_FIELDS), len(ORDER_FIELDS)
+
+# slots of the state
+_RECORDS, _ORDERS, _REWRITTEN, _FAULTS, _WHERE, _FIRST_RECORD, _FIRST_ORDER, _SEEN = range(8)
+# where: between records, or inside a box; fields stand in the last three
+_IN_RECS, _IN_REC, _IN_MB, _IN_MSH, _IN_MB1, _IN_MB2, _DONE = range(7)
+# seen: boxes of the record so far
+_HEAD, _BODY, _VISIT = 1, 2, 4
 
 
-@_inline
-def _text_end(buf: Any, base: int, i: int, encoding: int) -> Any:
-    """(index of the next ``<``, whether the value differs from its bytes); (-1, _) to decline."""
-    rewrite = 0
-    while True:
-        run = text_run(base + i)
-        i += run
-        if run == 32:
-            continue
-        c = buf[i]
-        if c == 60:
-            return i, rewrite
-        if c >= 128:
-            if encoding == 0:
-                i += 2
-                rewrite = 1
-            elif c == 0xEF and buf[i + 1] == 0xBF and buf[i + 2] >= 0xBE:
-                return -1, 0  # U+FFFE, U+FFFF
-            else:
-                i += 2 if c < 0xE0 else 3 if c < 0xF0 else 4
-        elif c == 38:
-            i = _reference(buf, i)
-            if i < 0:
-                return -1, 0
-            rewrite = 1
-        elif c == 13:
-            rewrite = 1
-            i += 1
-        elif c == 10 or c == 9:
-            i += 1
-        elif c == 93 and not (buf[i + 1] == 93 and buf[i + 2] == 62):
-            i += 1
-        else:
-            return -1, 0
+class _Rows(NamedTuple):
+    """The arrays a scan writes (see ``scan``), borrowed."""
+
+    visit_offset: Any
+    visit_length: Any
+    order_offset: Any
+    order_length: Any
+    records: Any
+    orders: Any
+    rewritten: Any
+    faults: Any
 
 
-@_inline
-def _name_end(buf: Any, i: int) -> int:
-    """Index behind an ASCII element name starting at ``i``; -1 if there is none."""
-    c = buf[i] | 32
-    if not (97 <= c <= 122):
-        return -1
-    start = i
-    while True:
-        c = buf[i]
-        if not (97 <= (c | 32) <= 122 or 48 <= c <= 57 or c == 95 or c == 45 or c == 46):
-            return i if i - start <= 100 else -1
-        i += 1
+@inlined
+def _fault(out: Any, s: Any, code: int, offset: int, length: int, name: int, size: int) -> None:
+    """Write one structural fault of the open record."""
+    n = s[_FAULTS]
+    if n < out.faults.shape[0]:
+        in_order = s[_WHERE] == _IN_MB2
+        out.faults[n, 0] = s[_RECORDS] - 1
+        out.faults[n, 1] = s[_ORDERS] - 1 - s[_FIRST_ORDER] if in_order else -1
+        out.faults[n, 2] = code
+        out.faults[n, 3] = offset
+        out.faults[n, 4] = length
+        out.faults[n, 5] = name
+        out.faults[n, 6] = size
+    s[_FAULTS] = n + 1
 
 
-@_inline
-def _same(buf: Any, a: int, b: int, length: int) -> bool:
-    for k in range(length):
-        if buf[a + k] != buf[b + k]:
-            return False
-    return True
-
-
-@_inline
-def _odd_leaf(buf: Any, base: int, i: int, encoding: int) -> Any:
-    """An element with nothing but text, name of any form, at ``<``: (name end, index behind it).
-
-    (-1, -1) to decline.
-    """
-    name_end = _name_end(buf, i + 1)
-    if name_end < 0:
-        return -1, -1
-    if buf[name_end] == 47 and buf[name_end + 1] == 62:
-        return name_end, name_end + 2
-    if buf[name_end] != 62:
-        return -1, -1
-    end, _ = _text_end(buf, base, name_end + 1, encoding)
-    length = name_end - i - 1
-    if end < 0 or buf[end + 1] != 47 or not _same(buf, i + 1, end + 2, length):
-        return -1, -1
-    if buf[end + 2 + length] != 62:
-        return -1, -1
-    return name_end, end + 3 + length
-
-
-@_inline
-def _fault(faults: Any, n: int, record: int, order: int, code: int, at: Any) -> int:
-    """Write one structural fault; ``at`` is (offset, length, name offset, name length)."""
-    if n < faults.shape[0]:
-        faults[n, 0] = record
-        faults[n, 1] = order
-        faults[n, 2] = code
-        faults[n, 3] = at[0]
-        faults[n, 4] = at[1]
-        faults[n, 5] = at[2]
-        faults[n, 6] = at[3]
-    return n + 1
-
-
-@_inline
-def _expected(where: int, field: int) -> bool:
-    if where == 2:
+@inlined
+def _belongs(where: int, field: int) -> bool:
+    if where == _IN_MSH:
         return 0 <= field < 2
-    if where == 3:
+    if where == _IN_MB1:
         return 2 <= field < 64
     return field >= 64
 
 
-@_inline
-def _field_at(table: Any, word: int) -> int:
-    """Field of the tag ``Xdd`` in the low three bytes: visit 0-63, order 64+, -1 unknown."""
-    letter = (word & 0xFF) - 65
-    tens = ((word >> 8) & 0xFF) - 48
-    ones = ((word >> 16) & 0xFF) - 48
-    if letter < 0 or letter > 25 or tens < 0 or tens > 9 or ones < 0 or ones > 9:
-        return -1
-    return table[letter * 100 + tens * 10 + ones]
-
-
-@_inline
-def _document(
-    buf: Any, base: int, i: int, stop: int, encoding: int, limits: Any, table: Any,
-    visit_offset: Any, visit_length: Any, order_offset: Any, order_length: Any,
-    records: Any, orders: Any, rewritten: Any, faults: Any, n: Any,
-) -> bool:  # fmt: skip
-    """Scan one document from the end of its declaration; ``n`` counts rows written so far.
-
-    ``limits`` is (last record row, last order row, text bytes). False to decline.
-    """
-    i = _skip_blank(buf, base, i)
-    if load48(base + i) != _RECS_:
+@inlined
+def _cell(out: Any, s: Any, field: int, start: int, end: int, rewrite: int) -> bool:
+    """Write the cell of a field; False if the record already has one."""
+    is_order = field >= 64
+    column = field - 64 if is_order else field
+    row = (s[_ORDERS] if is_order else s[_RECORDS]) - 1
+    lengths = out.order_length if is_order else out.visit_length
+    if lengths[column, row] >= 0:
         return False
-    i += 6
-    record, order, rewrites, fault = n[0], n[1], n[2], n[3]
-    first = record
-    where = -1
-    seen_head, seen_body, seen_visit, row, order_in_record = False, False, False, 0, 0
-    while True:
-        i = _skip_blank(buf, base, i)
-        if buf[i] != 60:
-            return False
-        if where >= 2:  # in MSH, MB1 or MB2: fields
-            word = load32(base + i + 1)
-            mark = word >> 24
-            empty = mark == 47 and buf[i + 5] == 62
-            field = _field_at(table, word) if mark == 62 or empty else -1
-            if field >= 0 and _expected(where, field):
-                is_order = field >= 64
-                column = field - 64 if is_order else field
-                row = order - 1 if is_order else record - 1
-                at = i
-                rewrite = 0
-                if empty:
-                    i += 6
-                    start, end = i, i
-                else:
-                    start = i + 5
-                    end, rewrite = _text_end(buf, base, start, encoding)
-                    tag = _CLOSE | ((word & _LOW24) << 16)
-                    if end < 0 or load48(base + end) != tag or end - start > limits[2]:
-                        return False
-                    i = end + 6
-                lengths = order_length if is_order else visit_length
-                if lengths[column, row] >= 0:
-                    name = (at, i - at, at + 1, 3)
-                    fault = _fault(
-                        faults, fault, record - 1, order_in_record - 1 if is_order else -1, 3, name
-                    )
-                    continue
-                (order_offset if is_order else visit_offset)[column, row] = start
-                lengths[column, row] = end - start
-                if rewrite:
-                    if rewrites >= rewritten.shape[0]:
-                        return False
-                    rewritten[rewrites, 0] = is_order
-                    rewritten[rewrites, 1] = column
-                    rewritten[rewrites, 2] = row
-                    rewritten[rewrites, 3] = start
-                    rewritten[rewrites, 4] = end - start
-                    rewrites += 1
-                continue
-            tag = load48(base + i)
-            if where == 4 and tag == _END_MB2 or where == 3 and tag == _END_MB1:
-                where = 1
-                i += 6
-                continue
-            if where == 2 and tag == _END_MSH:
-                where = 0
-                i += 6
-                continue
-            if word & 0xFF == 47:
-                return False
-            name_end, behind = _odd_leaf(buf, base, i, encoding)
-            if name_end < 0 or behind - i > limits[2]:
-                return False
-            known = field >= 0 or _container(buf, i + 1, name_end - i - 1)
-            at = (i, behind - i, i + 1, name_end - i - 1)
-            row = order_in_record - 1 if where == 4 else -1
-            fault = _fault(faults, fault, record - 1, row, 3 if known else 2, at)
-            i = behind
-            continue
-        tag = load48(base + i)
-        word = load32(base + i + 1)
-        if where == 1:  # in MB
-            if word == _MB2_:
-                if order >= limits[1]:
-                    return False
-                where = 4
-                for f in range(order_length.shape[0]):
-                    order_length[f, order] = -1
-                orders[0, order] = record - 1
-                orders[1, order] = i
-                order += 1
-                order_in_record += 1
-                i += 5
-            elif word == _MB1_ and not seen_visit and order_in_record == 0:
-                where = 3
-                seen_visit = True
-                records[4, record - 1] = i
-                i += 5
-            elif tag & _LOW40 == _END_MB and seen_visit:
-                where = 0
-                i += 5
-            else:
-                return False
-        elif where == 0:  # in REC
-            if word == _MSH_ and not seen_head and not seen_body:
-                where = 2
-                seen_head = True
-                i += 5
-            elif word & _LOW24 == _MB_ and not seen_body:
-                where = 1
-                seen_body = True
-                i += 4
-            elif tag == _END_REC and seen_body:
-                where = -1
-                i += 6
-                at = records[2, record - 1]
-                records[3, record - 1] = i - at
-                if not seen_head:
-                    fault = _fault(faults, fault, record - 1, -1, 0, (at, 0, -1, 0))
-            else:
-                return False
-        elif word == _REC_:
-            if record >= limits[0]:
-                return False
-            where = 0
-            seen_head, seen_body, seen_visit, order_in_record = False, False, False, 0
-            for f in range(visit_length.shape[0]):
-                visit_length[f, record] = -1
-            records[1, record] = record - first + 1
-            records[2, record] = i
-            records[4, record] = i
-            records[5, record] = order
-            record += 1
-            i += 5
-        elif tag == _END_RECS and buf[i + 6] == 62 and record > first:
-            break
-        else:
-            return False
-    if _skip_blank(buf, base, i + 7) != stop or fault > faults.shape[0]:
-        return False
-    n[0], n[1], n[2], n[3] = record, order, rewrites, fault
+    (out.order_offset if is_order else out.visit_offset)[column, row] = start
+    lengths[column, row] = end - start
+    n = s[_REWRITTEN]
+    if rewrite:
+        if n < out.rewritten.shape[0]:
+            out.rewritten[n, 0] = is_order
+            out.rewritten[n, 1] = column
+            out.rewritten[n, 2] = row
+            out.rewritten[n, 3] = start
+            out.rewritten[n, 4] = end - start
+        s[_REWRITTEN] = n + 1
     return True
 
 
-@_inline
-def _container(buf: Any, i: int, length: int) -> bool:
-    """Whether the name is one of RECS, REC, MSH, MB, MB1, MB2."""
-    a, b, c = buf[i], buf[i + 1], buf[i + 2]
-    if a == 77 and b == 66:
-        return length == 2 or length == 3 and (c == 49 or c == 50)
-    if length == 3:
-        return a == 82 and b == 69 and c == 67 or a == 77 and b == 83 and c == 72
-    return length == 4 and a == 82 and b == 69 and c == 67 and buf[i + 3] == 83
+@inlined
+def _in_leaf_box(
+    buf: Any, base: int, i: int, encoding: int, limits: Any, table: Any, out: Any, s: Any
+) -> int:
+    """One tag inside MSH, MB1 or MB2; index behind it (behind the element), -1 to decline."""
+    where = s[_WHERE]
+    word = load32(base + i + 1)
+    mark = word >> 24
+    empty = mark == 47 and buf[i + 5] == 62
+    field = field_at(table, word) if mark == 62 or empty else -1
+    if field >= 0 and _belongs(where, field):
+        start = i + 6 if empty else i + 5
+        end, behind, rewrite = start, start, 0
+        if not empty:
+            end, rewrite = text_end(buf, base, start, encoding)
+            tag = _END_FIELD | ((word & _THREE) << 16)
+            if end < 0 or load48(base + end) != tag or end - start > limits[2]:
+                return -1
+            behind = end + 6
+        if not _cell(out, s, field, start, end, rewrite):
+            _fault(out, s, _Y005, i, behind - i, i + 1, 3)
+        return behind
+    tag = load48(base + i)
+    if (tag == _END_MB2 and where == _IN_MB2) or (tag == _END_MB1 and where == _IN_MB1):
+        s[_WHERE] = _IN_MB
+        return i + 6
+    if tag == _END_MSH and where == _IN_MSH:
+        s[_WHERE] = _IN_REC
+        return i + 6
+    name_end, behind = odd_leaf(buf, base, i, encoding)
+    if name_end < 0 or behind - i > limits[2]:
+        return -1
+    known = field >= 0 or container(buf, i + 1, name_end - i - 1)
+    _fault(out, s, _Y005 if known else _Y004, i, behind - i, i + 1, name_end - i - 1)
+    return behind
 
 
-@njit(
-    types.void(
-        types.Array(types.uint8, 1, "C", readonly=True),
-        types.int64[::1],
-        types.int64[::1],
-        types.int64[:, ::1],
-    ),
-    cache=True,
-    nogil=True,
-)
+@inlined
+def _in_record(base: int, i: int, limits: Any, out: Any, s: Any) -> int:
+    """One tag inside REC or MB: a box begins or ends; index behind it, -1 to decline."""
+    tag, word = load48(base + i), load32(base + i + 1)
+    seen = s[_SEEN]
+    if s[_WHERE] == _IN_MB:
+        if word == _MB2 and s[_ORDERS] < limits[1]:
+            for f in range(_ORDER_FIELDS):
+                out.order_length[f, s[_ORDERS]] = -1
+            out.orders[0, s[_ORDERS]] = s[_RECORDS] - 1
+            out.orders[1, s[_ORDERS]] = i
+            s[_ORDERS] += 1
+            s[_WHERE] = _IN_MB2
+            return i + 5
+        if word == _MB1 and not seen & _VISIT and s[_ORDERS] == s[_FIRST_ORDER]:
+            out.records[4, s[_RECORDS] - 1] = i
+            s[_SEEN] = seen | _VISIT
+            s[_WHERE] = _IN_MB1
+            return i + 5
+        if tag & _FIVE == _END_MB and seen & _VISIT:
+            s[_WHERE] = _IN_REC
+            return i + 5
+    elif word == _MSH and not seen:
+        s[_SEEN] = _HEAD
+        s[_WHERE] = _IN_MSH
+        return i + 5
+    elif word & _THREE == _MB and not seen & _BODY:
+        s[_SEEN] = seen | _BODY
+        s[_WHERE] = _IN_MB
+        return i + 4
+    elif tag == _END_REC and seen & _BODY:
+        start = out.records[2, s[_RECORDS] - 1]
+        out.records[3, s[_RECORDS] - 1] = i + 6 - start
+        if not seen & _HEAD:
+            _fault(out, s, _Y002, start, 0, -1, 0)
+        s[_WHERE] = _IN_RECS
+        return i + 6
+    return -1
+
+
+@inlined
+def _in_recs(buf: Any, base: int, i: int, limits: Any, out: Any, s: Any) -> int:
+    """One tag between records: a REC begins, or RECS ends; index behind it, -1 to decline."""
+    record = s[_RECORDS]
+    if load32(base + i + 1) == _REC and record < limits[0]:
+        for f in range(_VISIT_FIELDS):
+            out.visit_length[f, record] = -1
+        out.records[1, record] = record - s[_FIRST_RECORD] + 1
+        out.records[2, record] = i
+        out.records[4, record] = i
+        out.records[5, record] = s[_ORDERS]
+        s[_RECORDS] = record + 1
+        s[_FIRST_ORDER] = s[_ORDERS]
+        s[_SEEN] = 0
+        s[_WHERE] = _IN_REC
+        return i + 5
+    if load48(base + i) == _END_RECS and buf[i + 6] == 62 and record > s[_FIRST_RECORD]:
+        s[_WHERE] = _DONE
+        return i + 7
+    return -1
+
+
+@inlined
+def _document(
+    buf: Any, i: int, stop: int, encoding: int, limits: Any, table: Any, out: Any, s: Any
+) -> bool:
+    """Scan one document from the end of its declaration. False to decline.
+
+    ``limits`` is (last record row, last order row, text bytes).
+    """
+    base = buf.ctypes.data
+    i = skip_blank(buf, base, i)
+    if load48(base + i) != _RECS:
+        return False
+    i += 6
+    s[_WHERE] = _IN_RECS
+    s[_FIRST_RECORD] = s[_RECORDS]
+    while s[_WHERE] != _DONE:
+        i = skip_blank(buf, base, i)
+        if buf[i] != 60:
+            return False
+        if s[_WHERE] >= _IN_MSH:
+            i = _in_leaf_box(buf, base, i, encoding, limits, table, out, s)
+        elif s[_WHERE] == _IN_RECS:
+            i = _in_recs(buf, base, i, limits, out, s)
+        else:
+            i = _in_record(base, i, limits, out, s)
+        if i < 0:
+            return False
+    room = s[_FAULTS] <= out.faults.shape[0] and s[_REWRITTEN] <= out.rewritten.shape[0]
+    return room and skip_blank(buf, base, i) == stop
+
+
+@inlined
+def _borrow(array: Any) -> Any:
+    """The same array without a reference count: counting at each call costs six times the scan."""
+    return carray(int32_at(array.ctypes.data), array.shape)
+
+
+_bytes = types.Array(types.uint8, 1, "C", readonly=True)
+_table = types.Array(types.int16, 1, "C", readonly=True)
+_longs = types.int64[::1]
+_ints = types.int32[:, ::1]
+
+
+@njit(types.void(_bytes, _longs, _longs, types.int64[:, ::1]), cache=True, nogil=True)
 def count_rows(buf: Any, starts: Any, stops: Any, out: Any) -> None:
     """Per document, how many records and orders the fast way can find at most: (documents, 2)."""
     base = buf.ctypes.data
@@ -386,19 +263,13 @@ def count_rows(buf: Any, starts: Any, stops: Any, out: Any) -> None:
         out[d, 1] = orders
 
 
-_int32_2d = types.int32[:, ::1]
-
-
 @njit(
     types.void(
-        types.Array(types.uint8, 1, "C", readonly=True), types.int64[::1], types.int64[::1],
-        types.int64[::1], types.int64[:, ::1], types.Array(types.int16, 1, "C", readonly=True),
-        _int32_2d, _int32_2d, _int32_2d, _int32_2d, _int32_2d, _int32_2d, _int32_2d, _int32_2d,
-        types.int64[::1], types.uint8[::1],
+        _bytes, _longs, _longs, _longs, types.int64[:, ::1], _table,
+        _ints, _ints, _ints, _ints, _ints, _ints, _ints, _ints, _longs, types.uint8[::1],
     ),
     cache=True,
     nogil=True,
-    boundscheck=False,
 )  # fmt: skip
 def scan(
     buf: Any, bodies: Any, stops: Any, encodings: Any, limits: Any, table: Any,
@@ -408,28 +279,31 @@ def scan(
     """Scan many documents into shared rows.
 
     ``bodies``/``stops``/``encodings`` are per document, ``limits`` (documents, 3) most records,
-    most orders, text bytes. Rows: ``records`` (upload, number, offset, length, MB1 offset, first
-    order), ``orders`` (record, offset), ``rewritten`` (order table?, field, row, offset, length),
-    ``faults`` (record, order, code, offset, length, name offset, name length); ``n`` their counts.
-    ``status`` gives OK or DECLINED per document.
+    most orders, text bytes; ``table`` fields by name. Rows: ``records`` (upload, number, offset,
+    length, MB1 offset, first order; n), ``orders`` (record, offset; m), ``rewritten`` (k; order
+    table?, field, row, offset, length), ``faults`` (f; record, order, code, offset, length, name
+    offset, name length); ``n`` their counts. ``status`` gives OK or DECLINED per document.
     """
-    base = buf.ctypes.data
-    most = np.empty(3, np.int64)
-    before = np.empty(4, np.int64)
+    out = _Rows(
+        _borrow(visit_offset), _borrow(visit_length), _borrow(order_offset),
+        _borrow(order_length), _borrow(records), _borrow(orders),
+        _borrow(rewritten), _borrow(faults),
+    )  # fmt: skip
+    owned = np.zeros(16, np.int64)
+    s = carray(int64_at(owned.ctypes.data), 8)
+    most = carray(int64_at(owned.ctypes.data + 64), 3)
+    before = np.zeros(8, np.int64)
+    bytes_ = carray(uint8_at(buf.ctypes.data), buf.shape[0])
+    fields = carray(int16_at(table.ctypes.data), table.shape[0])
     for d in range(bodies.shape[0]):
-        before[:] = n
-        most[0] = n[0] + limits[d, 0]
-        most[1] = n[1] + limits[d, 1]
+        before[:] = s
+        most[0] = s[_RECORDS] + limits[d, 0]
+        most[1] = s[_ORDERS] + limits[d, 1]
         most[2] = limits[d, 2]
-        accepted = _document(
-            buf, base, bodies[d], stops[d], encodings[d], most, table,
-            visit_offset, visit_length, order_offset, order_length,
-            records, orders, rewritten, faults, n,
-        )  # fmt: skip
-        if accepted:
-            status[d] = 0
-            for r in range(before[0], n[0]):
-                records[0, r] = d
+        if _document(bytes_, bodies[d], stops[d], encodings[d], most, fields, out, s):
+            status[d] = OK
+            records[0, before[_RECORDS] : s[_RECORDS]] = d
         else:
-            status[d] = 1
-            n[:] = before
+            status[d] = DECLINED
+            s[:] = before
+    n[:] = s[:4]

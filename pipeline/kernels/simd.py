@@ -23,7 +23,7 @@ def _load(bits: int) -> Any:
         def generate(_ctx: Any, builder: Any, _signature: Any, args: Any) -> Any:
             pointer = builder.inttoptr(args[0], ir.IntType(bits).as_pointer())
             word = builder.load(pointer, align=1)
-            return builder.zext(word, ir.IntType(64)) if bits < 64 else word
+            return builder.zext(word, ir.IntType(64))
 
         return types.int64(types.intp), generate
 
@@ -32,6 +32,22 @@ def _load(bits: int) -> Any:
 
 load32 = _load(32)  # four bytes, little endian, as int64
 load48 = _load(48)  # six bytes
+
+
+def _pointer(item: Any) -> Any:
+    def define(_context: Any, address: Any) -> Any:
+        def generate(_ctx: Any, builder: Any, _signature: Any, args: Any) -> Any:
+            return builder.inttoptr(args[0], ir.IntType(item.bitwidth).as_pointer())
+
+        return types.CPointer(item)(types.intp), generate
+
+    return intrinsic(define)
+
+
+uint8_at = _pointer(types.uint8)
+int16_at = _pointer(types.int16)
+int32_at = _pointer(types.int32)
+int64_at = _pointer(types.int64)
 
 
 @intrinsic
