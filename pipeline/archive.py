@@ -42,6 +42,12 @@ class Place:
         return self.offset + _HEADER.size + self.stored
 
 
+def compress(payloads: Iterable[bytes]) -> list[bytes]:
+    """The frames under which payloads are archived. Any thread may do this."""
+    compressor = zstandard.ZstdCompressor(level=LEVEL, write_content_size=True)
+    return [compressor.compress(payload) for payload in payloads]
+
+
 class Archive:
     """The archive under one folder. One writer; not for use by several threads at a time."""
 
@@ -59,7 +65,6 @@ class Archive:
         self._number = last[0] or 1
         self._end: int = last[1] or 0
         self._pending: dict[bytes, Place] = {}
-        self._compressor = zstandard.ZstdCompressor(level=LEVEL, write_content_size=True)
         self._pack = self._open_pack()
 
     def __enter__(self) -> Self:
@@ -68,8 +73,11 @@ class Archive:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def add(self, digest: bytes, payload: bytes) -> None:
-        """Append bytes whose SHA-256 is ``digest``, unless they are there; durable after sync."""
+    def add(self, digest: bytes, plain: int, frame: bytes) -> None:
+        """Append a frame of ``compress``, unless its bytes are there; durable after ``sync``.
+
+        ``digest`` is the SHA-256 and ``plain`` the size of what was compressed.
+        """
         if digest in self._pending or self.place(digest) is not None:
             return
         if self._end > PACK_BYTES:
@@ -77,10 +85,9 @@ class Archive:
             self._pack.close()
             self._number, self._end = self._number + 1, 0
             self._pack = self._open_pack()
-        frame = self._compressor.compress(payload)
-        self._pack.write(_HEADER.pack(_MARK, digest, len(payload), len(frame)))
+        self._pack.write(_HEADER.pack(_MARK, digest, plain, len(frame)))
         self._pack.write(frame)
-        place = Place(self._number, self._end, len(payload), len(frame))
+        place = Place(self._number, self._end, plain, len(frame))
         self._pending[digest] = place
         self._end = place.end
 

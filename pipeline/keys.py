@@ -14,6 +14,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from pipeline.columns import Batch, Int32, Int64, UInt8
 from pipeline.core import Processed
@@ -90,6 +91,27 @@ def candidates(processed: Processed) -> Candidates:
     return Candidates(row, key, person, special, _actions(batch, row), visit_day)
 
 
+def buckets_of(found: Candidates, buckets: int) -> set[int]:
+    """The buckets whose persons these records are about."""
+    return set(np.unique(found.person % np.uint32(buckets)).tolist())
+
+
+def code_visit_keys(visit_keys: pa.StringArray) -> UInt64:
+    """Stored visit keys as (n, 2) integers, the same as ``candidates`` gave for their records."""
+    count = len(visit_keys)
+    _, offsets, data = visit_keys.buffers()
+    if not count:
+        return np.empty((0, 2), np.uint64)
+    offset = np.frombuffer(offsets, np.int32)[visit_keys.offset :][: count + 1]
+    key, person = np.empty((count, 2), np.uint64), np.empty(count, np.uint32)
+    special = np.empty(count, np.uint8)
+    text = np.frombuffer(data or b"", np.uint8)
+    latest.code_treatment_ids(text, offset[:-1].copy(), np.diff(offset), key, person, special)
+    for i in np.flatnonzero(special).tolist():
+        key[i] = _digest(visit_keys[i].as_py())
+    return key
+
+
 def composite_key(batch: Batch, row: int) -> str:
     """The visit key of a record whose treatment id is a special code."""
     return "".join(batch.value(False, fields()[name].index, row) or "" for name in _KEY_FIELDS)
@@ -109,10 +131,13 @@ def _actions(batch: Batch, row: Int64) -> UInt8:
 
 
 def _composite(batch: Batch, row: int) -> tuple[tuple[np.uint64, np.uint64], int]:
-    digest = blake2b(composite_key(batch, row).encode(), digest_size=16).digest()
-    high, low = np.frombuffer(digest, ">u8")
     person = batch.value(False, fields()["M03"].index, row) or ""
-    return (np.uint64(high) | _DIGEST_MARK, np.uint64(low)), _hash_person(_as_in_id(person))
+    return _digest(composite_key(batch, row)), _hash_person(_as_in_id(person))
+
+
+def _digest(visit_key: str) -> tuple[np.uint64, np.uint64]:
+    high, low = np.frombuffer(blake2b(visit_key.encode(), digest_size=16).digest(), ">u8")
+    return np.uint64(high) | _DIGEST_MARK, np.uint64(low)
 
 
 def _as_in_id(person: str) -> bytes:

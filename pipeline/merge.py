@@ -5,8 +5,8 @@ outcome per record and the state after. Sequence decides, never a clock; any way
 same records into batches ends in the same state. Nothing here reads or writes.
 
 A, B (put): becomes the live version of its key, unless another institution holds that (D086) or
-the live version's correction window is over (BH). D (delete): the key is gone; only its own
-institution may (D001). C, E: noted for a visit of the institution's own (D001).
+the live version's correction window is over (BH). D (delete): the key is gone; it must be live
+and the institution's own (D001). C, E: noted, for such a visit only (D001).
 """
 
 from __future__ import annotations

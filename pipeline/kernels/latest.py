@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import uint32, uint64, void
 
-from pipeline.kernels.jit import Int32, Int64, UInt8, helper, i32, i64, kernel, scalar, u8
+from pipeline.kernels.jit import Int32, Int64, UInt8, helper, i32, i64, kernel, scalar, text, u8
 
 UInt32 = npt.NDArray[np.uint32]
 UInt64 = npt.NDArray[np.uint64]
@@ -54,7 +54,7 @@ def _is_special(buffer: UInt8, at: int) -> bool:
     return nines == ID_LENGTH
 
 
-@kernel(void(u8, i32, i32, u64_2d, u32, u8))
+@kernel(void(text, i32, i32, u64_2d, u32, u8))
 def code_treatment_ids(
     buffer: UInt8, offset: Int32, length: Int32, key: UInt64, person: UInt32, special: UInt8
 ) -> None:
@@ -86,7 +86,7 @@ def code_treatment_ids(
         person[row], special[row] = hashed, 0
 
 
-@kernel(void(u8, i32, i32, i32))
+@kernel(void(text, i32, i32, i32))
 def visit_days(buffer: UInt8, offset: Int32, length: Int32, out: Int32) -> None:
     """Days since 1970-01-01 of ROC moments (yyyMMddHHmmss); ``NO_DAY`` where there is none."""
     for row in range(offset.shape[0]):
@@ -173,7 +173,7 @@ def last_write_wins(
                 live[k], owner[k], month[k], latest[k] = 1, institution[i], visit_month[i], i
                 out[i] = DONE
         elif not own:
-            out[i] = NOT_THERE
+            out[i] = NOT_OWN if live[k] == 1 else NOT_THERE
         else:
             if action[i] == DELETE:
                 live[k], latest[k] = 0, GONE

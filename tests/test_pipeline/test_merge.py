@@ -38,8 +38,10 @@ def slow_merge(live: dict[int, tuple[str, int, int]], number: int, sent: Sent, w
             return latest.TOO_LATE
         live[sent.key] = (sent.institution, sent.visit_month, number)
         return latest.DONE
-    if not own:
+    if held is None:
         return latest.NOT_THERE
+    if not own:
+        return latest.NOT_OWN
     if sent.action == "delete":
         del live[sent.key]
     return latest.DONE

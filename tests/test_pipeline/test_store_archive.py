@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from pipeline import archive as module
-from pipeline.archive import Archive
+from pipeline.archive import Archive, compress
 from pipeline.errors import StoreUnusableError
 
 
 def add(archive: Archive, *payloads: bytes) -> list[bytes]:
     digests = [sha256(p).digest() for p in payloads]
-    for digest, payload in zip(digests, payloads, strict=True):
-        archive.add(digest, payload)
+    for digest, payload, frame in zip(digests, payloads, compress(payloads), strict=True):
+        archive.add(digest, len(payload), frame)
     return digests
 
 

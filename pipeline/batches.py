@@ -1,0 +1,121 @@
+"""Edge: uploads as they come in → batches worth their fixed cost, checked, in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from pipeline.archive import compress
+from pipeline.core import Processed, process_many
+from pipeline.limits import LIMITS, Limits
+from pipeline.outcome import Channel, Envelope, Mode
+from pipeline.parse import ParserChoice
+from pipeline.store.redelivery import FirstReceipt
+from pipeline.unpack import Payload
+from rules.plan import Plan
+
+
+@dataclass(frozen=True)
+class Intake:
+    """Uploads that are processed together, in the order of receipt.
+
+    ``before`` holds the places of those that were taken before, with their first receipt, which
+    is ``None`` as long as the first one is itself still under way.
+    """
+
+    received_at: datetime
+    uploads: list[Payload]
+    before: dict[int, FirstReceipt | None] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        """Bytes of the payloads."""
+        return sum(len(upload.data) for upload in self.uploads)
+
+    @property
+    def new(self) -> list[int]:
+        """Places of the uploads that are to be processed."""
+        return [
+            place
+            for place, upload in enumerate(self.uploads)
+            if place not in self.before and upload.refusal is None
+        ]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some uploads of an intake, processed together, by place; and their archive frames."""
+
+    places: tuple[int, ...]
+    processed: Processed
+    frames: tuple[bytes, ...]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """An intake after parsing and validation; ``failed`` are the uploads that we failed on."""
+
+    intake: Intake
+    parts: tuple[Part, ...]
+    failed: dict[int, Exception] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Checker:
+    """How uploads are processed: everything but their bytes. May be called by any thread."""
+
+    plan: Plan
+    mode: Mode = "official"
+    channel: Channel = "web-api"
+    institution: str | None = None
+    parser: ParserChoice = "auto"
+    utf8: bool = False
+    limits: Limits = LIMITS
+
+    def envelope(self, intake: Intake, place: int) -> Envelope:
+        """What is known of an upload besides its bytes."""
+        name = intake.uploads[place].name
+        return Envelope(intake.received_at, self.institution, self.channel, self.mode, name)
+
+    def check(self, intake: Intake) -> Checked:
+        """Process an intake. Where that fails, one by one, so that only the culprit is lost."""
+        places = intake.new
+        if not places:
+            return Checked(intake, ())
+        try:
+            return Checked(intake, (self._process(intake, places),))
+        except Exception:  # a fault of ours: find the upload that brings it out
+            return self._one_by_one(intake, places)
+
+    def _one_by_one(self, intake: Intake, places: Sequence[int]) -> Checked:
+        parts, failed = list[Part](), dict[int, Exception]()
+        for place in places:
+            try:
+                parts.append(self._process(intake, [place]))
+            except Exception as error:
+                failed[place] = error
+        return Checked(intake, tuple(parts), failed)
+
+    def _process(self, intake: Intake, places: Sequence[int]) -> Part:
+        payloads = [intake.uploads[place].data for place in places]
+        envelopes = [self.envelope(intake, place) for place in places]
+        processed = process_many(
+            payloads, envelopes, self.plan, self.parser, utf8=self.utf8, limits=self.limits
+        )
+        return Part(tuple(places), processed, tuple(compress(payloads)))
+
+
+def in_batches(
+    uploads: Iterable[Payload], most_bytes: int, most_uploads: int
+) -> Iterator[list[Payload]]:
+    """Cut a stream of uploads before it exceeds ``most_bytes``; a larger upload comes alone."""
+    batch, size = list[Payload](), 0
+    for upload in uploads:
+        if batch and (size + len(upload.data) > most_bytes or len(batch) >= most_uploads):
+            yield batch
+            batch, size = [], 0
+        batch.append(upload)
+        size += len(upload.data)
+    if batch:
+        yield batch

@@ -1,0 +1,169 @@
+"""Edge: checked uploads → sequence, merge, rows for the store, and their part of the summary."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+
+from pipeline.batches import Checked, Checker, Intake, Part
+from pipeline.core import Processed
+from pipeline.decisions import Decisions, decide, with_findings
+from pipeline.keys import buckets_of, candidates
+from pipeline.merge import MergePolicy
+from pipeline.outcome import Counts
+from pipeline.results import (
+    Receipted,
+    current_rows,
+    finding_rows,
+    history_rows,
+    upload_row,
+    upload_rows,
+    visit_keys,
+)
+from pipeline.run_summary import RunSummary
+from pipeline.state import NO_SEGMENT
+from pipeline.store.redelivery import FirstReceipt
+from pipeline.store.store import Store
+from pipeline.upload_ids import new_upload_id
+
+Publish = Callable[[], None]
+Receipts = Callable[[Processed, Sequence[Receipted]], Publish]
+
+NOTHING: Final = Counts()
+
+
+class Settler:
+    """Settles batches one after the other, in the order of receipt; commits when told."""
+
+    def __init__(
+        self,
+        store: Store,
+        checker: Checker,
+        policy: MergePolicy,
+        summary: RunSummary,
+        receipts: Receipts | None,
+    ) -> None:
+        self._store = store
+        self._checker = checker
+        self._policy = policy
+        self._summary = summary
+        self._receipts = receipts
+        self._publish: list[Publish] = []
+
+    def settle(self, checked: Checked) -> None:
+        """Give every upload its sequence, merge the records, and stage all that follows."""
+        intake = checked.intake
+        receipted = {
+            place: self._receipt(intake, place)
+            for place in range(len(intake.uploads))
+            if place not in checked.failed
+        }
+        for part in checked.parts:
+            self._settle_part(intake, part, [receipted[place] for place in part.places])
+        refused = [
+            (receipted[place], upload.refusal)
+            for place, upload in enumerate(intake.uploads)
+            if upload.refusal and place not in intake.before
+        ]
+        for one, refusal in refused:
+            self._summary.add_refused(one.name, refusal)
+        plan = self._checker.plan.hash
+        self._stage_uploads([upload_row(one, refusal, NOTHING, plan) for one, refusal in refused])
+        for place, error in checked.failed.items():
+            self._summary.add_failed(intake.uploads[place].name, error)
+        self._stage_uploads(
+            [self._redelivered(receipted[place], first) for place, first in intake.before.items()]
+        )
+        self._summary.bytes_taken += intake.size
+
+    def _stage_uploads(self, rows: list[dict[str, object] | None]) -> None:
+        present = [row for row in rows if row is not None]
+        if present:
+            self._store.stage("uploads", upload_rows(present))
+
+    def _receipt(self, intake: Intake, place: int) -> Receipted:
+        return Receipted(
+            new_upload_id(intake.received_at),
+            intake.uploads[place].name,
+            intake.uploads[place].sha256.hex(),
+            self._store.next_sequence(),
+            self._checker.envelope(intake, place),
+        )
+
+    def _redelivered(self, one: Receipted, first: FirstReceipt | None) -> dict[str, object] | None:
+        """The row of an upload that was taken before; its first receipt stands."""
+        first = first or self._store.redeliveries.recent(one.name, one.sha256)
+        if first is None:  # the first one came to nothing, and so does its twin
+            self._summary.add_failed(one.name, RuntimeError("as its twin before"))
+            return None
+        self._summary.add_redelivered(one.name, first.upload_id)
+        row = upload_row(one, None, NOTHING, self._checker.plan.hash)
+        return row | {
+            "institution": first.institution,
+            "status": first.status,
+            "refusal_code": first.refusal_code,
+            "redelivery_of": first.upload_id,
+        }
+
+    def _settle_part(self, intake: Intake, part: Part, uploads: Sequence[Receipted]) -> None:
+        """Merge what was processed together and stage its rows."""
+        for one, place, frame in zip(uploads, part.places, part.frames, strict=True):
+            size = len(intake.uploads[place].data)
+            self._store.archive.add(bytes.fromhex(one.sha256), size, frame)
+        decided, processed = self._merge(part.processed, uploads)
+        known = [
+            replace(one, envelope=envelope)
+            for one, envelope in zip(uploads, processed.envelopes, strict=True)
+        ]
+        self._store.stage("history", history_rows(processed, known, decided))
+        self._store.stage("findings", finding_rows(processed, known))
+        rows = []
+        for i, one in enumerate(known):
+            counts, refusal = processed.counts(i), processed.refusals[i]
+            if refusal:
+                self._summary.add_refused(one.name, refusal)
+            else:
+                self._summary.add_done(counts)
+            rows.append(
+                upload_row(
+                    one,
+                    refusal,
+                    counts,
+                    processed.plan.hash,
+                    encoding=processed.encodings[i],
+                    parser=processed.parsers[i],
+                )
+            )
+        self._stage_uploads([*rows])
+        self._summary.add_findings(processed)
+        if self._receipts:
+            self._publish.append(self._receipts(processed, known))
+
+    def _merge(
+        self, processed: Processed, uploads: Sequence[Receipted]
+    ) -> tuple[Decisions, Processed]:
+        """Decide, and move the current tables and the state to what was decided."""
+        store = self._store
+        found = candidates(processed)
+        store.current.load(buckets_of(found, store.buckets))
+        decided = decide(processed, found, store.state, self._policy)
+        entries, named_by = decided.removed
+        if len(entries):
+            keys = visit_keys(processed.batch, decided, named_by)
+            store.current.drop(store.state.segments(entries), keys)
+        segment_of = np.full(len(decided.candidates), NO_SEGMENT, np.int32)
+        for rows in current_rows(processed, uploads, decided, store.buckets):
+            segment_of[rows.winner] = store.current.add(rows)
+        held = decided.merged.latest
+        store.state.apply(decided.entries, decided.merged, segment_of[np.maximum(held, 0)])
+        return decided, with_findings(processed, decided, self._checker.mode)
+
+    def commit(self) -> None:
+        """Make what was settled durable, then let its receipts be seen."""
+        self._store.commit()
+        for publish in self._publish:
+            publish()
+        self._publish.clear()

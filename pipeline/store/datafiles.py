@@ -1,0 +1,94 @@
+"""Parquet files of the tables: written with statistics, made durable, read back by column."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pipeline.store.layout import sync_folder
+
+_BOUNDED: Final = frozenset({"upload_id", "sequence", "visit_date", "sha256", "batch"})
+"""Columns whose smallest and largest value Delta is told, so that readers can skip files."""
+
+_SCATTERED: Final = frozenset(
+    {"visit_key", "treatment_id", "M14", "M15", "M16", "M52", "D11", "sha256", "byte_offset"}
+)
+"""Columns that hardly repeat: a dictionary would only cost time."""
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """A data file of a table: ``path`` within it, ``size`` in bytes, Delta's statistics as JSON.
+
+    ``modified`` is in milliseconds since 1970.
+    """
+
+    path: str
+    size: int
+    rows: int
+    partition: dict[str, str]
+    stats: str
+    modified: int
+
+
+def write_data_file(table: Path, stem: str, rows: pa.Table, partition: dict[str, str]) -> DataFile:
+    """Write rows (without partition columns) as one file and make its bytes durable."""
+    folder = "/".join(f"{name}={value}" for name, value in partition.items())
+    path = f"{folder}/{stem}.parquet" if folder else f"{stem}.parquet"
+    target = table / path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    encoded = [name for name in rows.column_names if name not in _SCATTERED]
+    with target.open("wb") as file:
+        pq.write_table(rows, file, compression="zstd", compression_level=1, use_dictionary=encoded)
+        file.flush()
+        os.fsync(file.fileno())
+        found = os.fstat(file.fileno())
+    return DataFile(
+        path, found.st_size, len(rows), partition, _stats(rows), int(found.st_mtime * 1000)
+    )
+
+
+def read_data_file(table: Path, path: str, columns: list[str] | None = None) -> pa.Table:
+    """The rows of a data file, without its partition columns."""
+    with (table / path).open("rb") as file:
+        return pq.ParquetFile(file).read(columns=columns)
+
+
+def sync_folders(table: Path, files: Iterable[DataFile]) -> None:
+    """Make the names of new files durable, up to the table's own folder."""
+    folders = {table, table.parent}
+    for file in files:
+        folder = (table / file.path).parent
+        while folder != table:
+            folders.add(folder)
+            folder = folder.parent
+    for folder in folders:
+        sync_folder(folder)
+
+
+def _stats(rows: pa.Table) -> str:
+    bounds = {
+        name: pc.min_max(rows[name]).as_py() for name in rows.column_names if name in _BOUNDED
+    }
+    known = {name: found for name, found in bounds.items() if found["min"] is not None}
+    return json.dumps(
+        {
+            "numRecords": len(rows),
+            "minValues": {name: _plain(found["min"]) for name, found in known.items()},
+            "maxValues": {name: _plain(found["max"]) for name, found in known.items()},
+            "nullCount": {name: rows[name].null_count for name in bounds},
+        }
+    )
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, date | datetime) else value

@@ -1,0 +1,139 @@
+"""Where things lie in a store, its fixed settings, and the lock that keeps it to one process.
+
+store.json          what was fixed at creation
+tables/NAME/        Delta tables
+raw/                the archive of uploads
+journal/            outcomes that are durable but not yet in every table
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from filelock import FileLock, Timeout
+
+from pipeline.errors import StoreBusyError, StoreUnusableError
+
+FORMAT: Final = 1
+DEFAULT_BUCKETS: Final = 8
+
+
+@dataclass(frozen=True)
+class StoreConfig:
+    """What is fixed when a store is made. ``buckets``: parts by person of the current tables."""
+
+    format: int = FORMAT
+    buckets: int = DEFAULT_BUCKETS
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The paths of one store."""
+
+    root: Path
+
+    @property
+    def config(self) -> Path:
+        return self.root / "store.json"
+
+    @property
+    def raw(self) -> Path:
+        return self.root / "raw"
+
+    @property
+    def journal(self) -> Path:
+        return self.root / "journal"
+
+    def table(self, name: str) -> Path:
+        return self.root / "tables" / name
+
+
+def layout_of(uri: str | Path) -> Layout:
+    """The layout of a store by path or ``file:`` URI. Raises ``StoreUnusableError``."""
+    parts = urlsplit(str(uri))
+    if parts.scheme == "file":
+        return Layout(Path(unquote(parts.path)).absolute())
+    if parts.scheme and "://" in str(uri):
+        raise StoreUnusableError(
+            f"還不支援 {parts.scheme}:// 的資料庫，請給本機資料夾",
+            f"Stores at {parts.scheme}:// are not supported yet; give a local folder",
+        )
+    return Layout(Path(uri).absolute())
+
+
+def read_config(layout: Layout) -> StoreConfig | None:
+    """The store's settings, ``None`` where there is no store yet. Raises ``StoreUnusableError``."""
+    try:
+        found = StoreConfig(**json.loads(layout.config.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError) as error:
+        raise StoreUnusableError(
+            f"{layout.config} 無法讀取，請由備份還原",
+            f"{layout.config} can't be read; restore it from a backup",
+        ) from error
+    if found.format != FORMAT:
+        raise StoreUnusableError(
+            f"{layout.root} 是第 {found.format} 版的資料庫，本程式使用第 {FORMAT} 版",
+            f"{layout.root} is a store of format {found.format}; this program uses {FORMAT}",
+        )
+    return found
+
+
+def write_config(layout: Layout, config: StoreConfig) -> None:
+    """Write the settings, durably and all at once."""
+    write_durably(layout.config, json.dumps(asdict(config)).encode())
+
+
+@contextmanager
+def locked(
+    layout: Layout, wait_seconds: float, waiting: Callable[[str], None] | None = None
+) -> Iterator[None]:
+    """Hold the store. A second process waits, saying so, then gets ``StoreBusyError``."""
+    lock = FileLock(layout.root / "store.lock", thread_local=False)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        if waiting:
+            waiting(
+                f"資料庫使用中，最多等待 {wait_seconds:.0f} 秒\n"
+                f"The store is in use; waiting up to {wait_seconds:.0f} s"
+            )
+        try:
+            lock.acquire(timeout=wait_seconds)
+        except Timeout:
+            raise StoreBusyError(
+                f"{layout.root} 正由另一個程序使用，請等它結束後再執行",
+                f"Another process is using {layout.root}; run again when it has finished",
+            ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """Write a file so that after any crash it is there whole or not at all."""
+    partial = path.with_name(path.name + ".part")
+    with partial.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
