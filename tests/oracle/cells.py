@@ -6,6 +6,7 @@ import itertools
 import re
 from datetime import date, datetime, timedelta
 from fractions import Fraction
+from functools import lru_cache
 
 from rules.codes import closed_list
 from rules.ops import EXACT_LENGTH, LONGEST_NUMBER, MAY_HOLD_CHINESE
@@ -27,6 +28,7 @@ def malformed(field: str, text: Text, aspect: str = "any") -> bool:
     return fault is not None and aspect in (fault, "any")
 
 
+@lru_cache(10_000)
 def fault_of(field: str, text: Text) -> str | None:
     """``chinese``, ``length`` or ``type``; ``None`` for a value in form and for a blank one."""
     if text is None or not filled(text):

@@ -71,6 +71,8 @@ def _applies(rule: Rule, row: Row) -> bool:
 
 
 def _in_force(edition: Edition, row: Row) -> bool:
+    if edition.start is None and edition.until is None:
+        return True
     day = row.wall_clock.date()
     if edition.clock == "visit":
         visit = cells.value("M11", row.text("M11"))

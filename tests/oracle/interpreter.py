@@ -58,6 +58,7 @@ def broken(expression: str, row: Row) -> bool:
     return evaluate(tree(expression), row) is True
 
 
+@cache
 def order_fields(expression: str) -> bool:
     """Whether the expression looks at one order, so runs once per order."""
     return _free_order_field(tree(expression))
