@@ -25,13 +25,15 @@ _MOST_STATES = 20_000
 class Automaton:
     """A deterministic automaton over bytes.
 
-    ``byte_class`` uint8 (256,) · ``step`` uint16 (states, classes) · ``label`` uint16 (states,).
-    State 0 is the start. States from ``first_sink`` on are never left, so a reader may stop
-    there. ``answers`` holds, per pattern, bool (labels,); the blank label answers False.
+    A state is the offset of its row in ``step``, 0 the start: from ``state``, byte ``b`` leads to
+    ``step[state + byte_class[b]]``, and ending there gives ``label[state]``. ``byte_class`` is
+    uint8 (256,), ``step`` uint32 and ``label`` uint16 (states * classes,). States from
+    ``first_sink`` on are never left, so a reader may stop there. ``answers`` holds, per pattern,
+    bool (labels,); the blank label answers False.
     """
 
     byte_class: npt.NDArray[np.uint8]
-    step: npt.NDArray[np.uint16]
+    step: npt.NDArray[np.uint32]
     label: npt.NDArray[np.uint16]
     first_sink: int
     answers: dict[Pattern, npt.NDArray[np.bool_]]
@@ -79,11 +81,12 @@ def compile_patterns(patterns: Iterable[Pattern]) -> Automaton:
         BLANK_LABEL if blank in found else labels.setdefault(found, len(labels))
         for found in accepted
     ]
+    classes = len(representatives)
     return Automaton(
         byte_class,
-        np.ascontiguousarray(place[step[order]].astype(np.uint16)),
-        np.array(label, np.uint16),
-        first_sink,
+        (place[step[order]] * classes).astype(np.uint32).reshape(-1),
+        np.repeat(np.array(label, np.uint16), classes),
+        first_sink * classes,
         {
             pattern: np.array([state in found for found in labels])
             for state, pattern in accepts.items()

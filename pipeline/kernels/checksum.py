@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.kernels.jit import Int32, Int64, UInt8, i32, i64, kernel, scalar, u8
+from pipeline.kernels.jit import Int32, Int64, UInt8, i32, i64, kernel, scalar, text, u8
+from pipeline.kernels.prefetch import AHEAD, prefetch
 from rules.ops import MAYBE
 
 _PERSON_LETTERS = "ABCDEFGHJKLMNPQRSTUVXYWZIO"  # value 10 on, in this order
@@ -38,14 +39,16 @@ def _digit_values() -> Int64:
     return values
 
 
-@kernel(scalar(u8, i32, u8, i64, i64, u8))
+@kernel(scalar(text, i32, u8, i64, i64, u8))
 def check_digit(
     buffer: UInt8, offset: Int32, usable: UInt8, values: Int64, weights: Int64, out: UInt8
 ) -> int:
     """Whether the weighted sum of ten characters is a multiple of ten; unknown where not
     ``usable``. ``values`` is the flattened (10, 256) table."""
     seen = 0
+    last = out.shape[0] - 1
     for row in range(out.shape[0]):
+        prefetch(buffer, np.int64(offset[min(row + AHEAD, last)]))
         holds = MAYBE
         if usable[row]:
             total = 0

@@ -8,20 +8,25 @@ return the set of forms they saw, as bits, so that callers can skip what can't b
 
 from __future__ import annotations
 
+import numpy as np
+
 from pipeline.kernels.jit import (
     Int32,
     Int64,
     UInt8,
     UInt16,
+    UInt32,
     helper,
     i32,
     i64,
     kernel,
     scalar,
+    text,
     u8,
     u16,
-    u16_2d,
-)  # fmt: skip
+    u32,
+)
+from pipeline.kernels.prefetch import AHEAD, prefetch
 from rules.ops import FALSE, MAYBE, TRUE, UNKNOWN
 
 BLANK, FINE, CHINESE, WRONG_LENGTH, WRONG_TYPE = range(5)
@@ -34,6 +39,14 @@ def _blank(buffer: UInt8, start: int, stop: int) -> bool:
         if byte != 32 and byte != 9 and byte != 10 and byte != 13:
             return False
     return True
+
+
+@helper
+def _any_high(buffer: UInt8, start: int, stop: int) -> bool:
+    high = np.uint8(0)
+    for at in range(start, stop):
+        high |= buffer[at]
+    return high >= 0x80
 
 
 @helper
@@ -50,10 +63,7 @@ def _flaw(buffer: UInt8, start: int, stop: int, shortest: int, longest: int) -> 
     """What is wrong with a value that can't be read."""
     if _blank(buffer, start, stop):
         return BLANK
-    high = 0
-    for at in range(start, stop):
-        high |= buffer[at]
-    if high & 0x80:
+    if _any_high(buffer, start, stop):
         return CHINESE
     if stop - start < shortest or stop - start > longest:
         return WRONG_LENGTH
@@ -100,56 +110,59 @@ def _calendar(buffer: UInt8, start: int, width: int) -> int:
     return days * 86400 + hour * 3600 + minute * 60 + second
 
 
-@kernel(scalar(u8, i32, i32, u8, u16_2d, u16, scalar, u16))
-def read_labels(
-    buffer: UInt8, offset: Int32, length: Int32, byte_class: UInt8, step: UInt16,
-    label: UInt16, first_sink: int, out: UInt16,
+@kernel(scalar(text, i32, i32, u8, u32, u16, scalar, u8, scalar, scalar, scalar, u16, u8))
+def read_text(
+    buffer: UInt8, offset: Int32, length: Int32,
+    byte_class: UInt8, step: UInt32, label: UInt16, first_sink: int,
+    shape_form: UInt8, ascii_only: int, shortest: int, longest: int,
+    labels: UInt16, out: UInt8,
 ) -> int:  # fmt: skip
-    """Run an automaton over each cell."""
-    for row in range(out.shape[0]):
-        state = 0
-        for at in range(offset[row], offset[row] + length[row]):
-            state = step[state, byte_class[buffer[at]]]
-            if state >= first_sink:
-                break
-        out[row] = label[state]
-    return 0
-
-
-@kernel(scalar(u8, i32, i32, u16, u8, scalar, scalar, scalar, u8))
-def read_text_form(
-    buffer: UInt8, offset: Int32, length: Int32, labels: UInt16, shape_form: UInt8,
-    ascii_only: int, shortest: int, longest: int, out: UInt8,
-) -> int:  # fmt: skip
-    """Forms of text. ``shape_form`` maps labels to BLANK, FINE or WRONG_TYPE; lengths in
-    characters."""
+    """Forms and automaton labels of text. ``shape_form`` maps labels to FINE or WRONG_TYPE;
+    lengths are in characters. Malformed text gets the label of blank, 0: nothing may be concluded
+    from either."""
     seen = 0
+    last = out.shape[0] - 1
     for row in range(out.shape[0]):
-        form = shape_form[labels[row]]
-        if form != BLANK:
-            start, size = offset[row], length[row]
-            high = 0
-            for at in range(start, start + size):
-                high |= buffer[at]
-            if high & 0x80 and ascii_only:
-                form = CHINESE
-            else:
-                if high & 0x80:
-                    size = _characters(buffer, start, start + size)
-                if size < shortest or size > longest:
-                    form = WRONG_LENGTH
+        prefetch(buffer, np.int64(offset[min(row + AHEAD, last)]))
+        form = BLANK
+        found = np.uint16(0)
+        size = np.int64(length[row])
+        if size > 0:
+            start = np.uint64(offset[row])
+            stop = start + np.uint64(size)
+            state = np.uint32(0)
+            for at in range(start, stop):
+                state = step[np.uint64(state) + np.uint64(byte_class[buffer[at]])]
+                if state >= first_sink:
+                    break
+            found = label[np.uint64(state)]
+            if found != 0:
+                high = _any_high(buffer, start, stop)
+                form = np.int64(shape_form[found])
+                if high and ascii_only:
+                    form = CHINESE
+                else:
+                    if high:
+                        size = _characters(buffer, start, stop)
+                    if size < shortest or size > longest:
+                        form = WRONG_LENGTH
+                if form != FINE:
+                    found = np.uint16(0)
+        labels[row] = found
         out[row] = form
         seen |= 1 << form
     return seen
 
 
-@kernel(scalar(u8, i32, i32, scalar, u8, i64))
+@kernel(scalar(text, i32, i32, scalar, u8, i64))
 def read_numbers(
     buffer: UInt8, offset: Int32, length: Int32, longest: int, form: UInt8, out: Int64
 ) -> int:
     """Forms and values of whole numbers: ASCII digits, at most ``longest`` of them (<= 18)."""
     seen = 0
+    last = out.shape[0] - 1
     for row in range(out.shape[0]):
+        prefetch(buffer, np.int64(offset[min(row + AHEAD, last)]))
         start, size = offset[row], length[row]
         flaw = BLANK
         number = UNKNOWN
@@ -171,10 +184,12 @@ def read_numbers(
     return seen
 
 
-@kernel(scalar(u8, i32, i32, u8, i64))
+@kernel(scalar(text, i32, i32, u8, i64))
 def read_tenths(buffer: UInt8, offset: Int32, length: Int32, form: UInt8, out: Int64) -> int:
     """Values of decimals whose form is known, in tenths: digits, or digits, point and a digit."""
+    last = out.shape[0] - 1
     for row in range(out.shape[0]):
+        prefetch(buffer, np.int64(offset[min(row + AHEAD, last)]))
         total = UNKNOWN
         if form[row] == FINE:
             total = 0
@@ -189,13 +204,15 @@ def read_tenths(buffer: UInt8, offset: Int32, length: Int32, form: UInt8, out: I
     return 0
 
 
-@kernel(scalar(u8, i32, i32, scalar, u8, i64))
+@kernel(scalar(text, i32, i32, scalar, u8, i64))
 def read_calendar(
     buffer: UInt8, offset: Int32, length: Int32, width: int, form: UInt8, out: Int64
 ) -> int:
     """Forms and values of ROC dates (``width`` 7: days) and date times (13: seconds)."""
     seen = 0
+    last = out.shape[0] - 1
     for row in range(out.shape[0]):
+        prefetch(buffer, np.int64(offset[min(row + AHEAD, last)]))
         start, size = offset[row], length[row]
         flaw = BLANK
         value = UNKNOWN
@@ -209,10 +226,12 @@ def read_calendar(
     return seen
 
 
-@kernel(scalar(u8, i32, i32, u8, i64))
+@kernel(scalar(text, i32, i32, u8, i64))
 def read_sizes(buffer: UInt8, offset: Int32, length: Int32, usable: UInt8, out: Int64) -> int:
     """Characters in each cell; unknown where not ``usable``."""
+    last = out.shape[0] - 1
     for row in range(out.shape[0]):
+        prefetch(buffer, np.int64(offset[min(row + AHEAD, last)]))
         size = UNKNOWN
         if usable[row]:
             size = _characters(buffer, offset[row], offset[row] + length[row])
@@ -220,14 +239,16 @@ def read_sizes(buffer: UInt8, offset: Int32, length: Int32, usable: UInt8, out: 
     return 0
 
 
-@kernel(scalar(u8, i32, i32, scalar, i64, u8, i64))
+@kernel(scalar(text, i32, i32, scalar, i64, u8, i64))
 def read_character(
     buffer: UInt8, offset: Int32, length: Int32, position: int, meaning: Int64, usable: UInt8,
     out: Int64,
 ) -> int:  # fmt: skip
     """What the byte at ``position`` (-1: the last) means by a table of 256; unknown where not
     ``usable`` or too short."""
+    last = out.shape[0] - 1
     for row in range(out.shape[0]):
+        prefetch(buffer, np.int64(offset[min(row + AHEAD, last)]))
         value = UNKNOWN
         if usable[row] and length[row] > position:
             at = offset[row] + (position if position >= 0 else length[row] - 1)
@@ -236,14 +257,16 @@ def read_character(
     return 0
 
 
-@kernel(scalar(u8, i32, i32, u8, i32, i32, u8, u8))
+@kernel(scalar(text, i32, i32, text, i32, i32, u8, u8))
 def compare_texts(
     buffer: UInt8, offset: Int32, length: Int32,
     other: UInt8, other_offset: Int32, other_length: Int32, usable: UInt8, out: UInt8,
 ) -> int:  # fmt: skip
     """Whether two columns of cells hold the same bytes; unknown where not ``usable``."""
     seen = 0
+    last = out.shape[0] - 1
     for row in range(out.shape[0]):
+        prefetch(buffer, np.int64(offset[min(row + AHEAD, last)]))
         same = MAYBE
         if usable[row]:
             same = TRUE if length[row] == other_length[row] else FALSE

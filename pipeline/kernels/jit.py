@@ -12,17 +12,19 @@ from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from numba import int32, int64, njit, uint8, uint16
+from numba import int32, int64, njit, types, uint8, uint16, uint32
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 UInt8 = npt.NDArray[np.uint8]
 UInt16 = npt.NDArray[np.uint16]
+UInt32 = npt.NDArray[np.uint32]
 Int32 = npt.NDArray[np.int32]
 Int64 = npt.NDArray[np.int64]
 
 u8, u16, i32, i64 = uint8[::1], uint16[::1], int32[::1], int64[::1]
-u16_2d = uint16[:, ::1]
+u32 = uint32[::1]
+text = types.Array(uint8, 1, "C", readonly=True)  # a batch's buffer
 scalar = int64
 
 

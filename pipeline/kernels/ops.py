@@ -14,7 +14,7 @@ import numpy as np
 
 from pipeline.kernels import checksum, field, orders, treatment, truth
 from pipeline.kernels.automaton import Pattern
-from pipeline.kernels.context import Column, Context, shape_of
+from pipeline.kernels.context import Column, Context
 from pipeline.kernels.jit import Int64, UInt8
 from rules.codes import closed_list
 from rules.ops import FALSE, MAYBE, TRUE, UNKNOWN
@@ -38,16 +38,12 @@ _ASPECTS = {
 
 
 def patterns_of(node: Node) -> list[tuple[str, Pattern]]:
-    """What a node asks of the text of fields: what its context's automata must answer."""
+    """What a node asks of the text of fields: what its context's readers must answer."""
     params = cast("tuple[str, ...]", node.params)
-    asked = [
-        (name, shape) for name in fields_of(node) if (shape := shape_of(fields()[name])) is not None
-    ]
-    if node.op in _PATTERNS:
-        asked.append((params[0], _PATTERNS[node.op](*params)))
+    asked = [_PATTERNS[node.op](*params)] if node.op in _PATTERNS else []
     if node.op == "consecutive":
-        asked.append((params[0], RUNS))
-    return asked
+        asked.append(RUNS)
+    return [(params[0], pattern) for pattern in asked]
 
 
 def fields_of(node: Node) -> list[str]:
@@ -89,7 +85,7 @@ def _filled(ctx: Context, params: Sequence[Any], _args: Sequence[Column], _: Sco
 
 def _malformed(ctx: Context, params: Sequence[Any], _args: Sequence[Column], at: Scope) -> Column:
     name, aspect = params
-    form, seen = ctx.form(name), ctx.forms_seen(name)
+    form, seen = ctx.reading(name).form, ctx.reading(name).seen
     if aspect == "any":
         any_seen = seen >= 1 << field.CHINESE
         return (form >= field.CHINESE).view(np.uint8) if any_seen else ctx.same(at, FALSE)
@@ -248,7 +244,7 @@ def _working_days(
     ctx: Context, _params: Sequence[Any], _args: Sequence[Column], at: Scope
 ) -> Column:
     """Unknown: a batch is validated without the table of holidays."""
-    return np.full(ctx.rows(at), UNKNOWN, np.int64)
+    return ctx.unknown(at)
 
 
 def _number(loop: Callable[..., int], *how: int) -> Kernel:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.kernels.jit import Int32, Int64, UInt8, helper, i32, i64, kernel, scalar, u8
+from pipeline.kernels.jit import Int32, Int64, UInt8, helper, i32, i64, kernel, scalar, text, u8
 from rules.ops import FALSE, MAYBE, TRUE, UNKNOWN
 
 
@@ -62,7 +62,7 @@ def repeated_numbers(first: Int32, value: Int64, out: UInt8) -> int:
     return seen
 
 
-@kernel(scalar(i32, u8, i32, i32, u8, u8))
+@kernel(scalar(i32, text, i32, i32, u8, u8))
 def repeated_texts(
     first: Int32, buffer: UInt8, offset: Int32, length: Int32, usable: UInt8, out: UInt8
 ) -> int:

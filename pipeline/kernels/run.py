@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from pipeline.columns import Batch
-from pipeline.kernels.automaton import Automaton, Pattern, compile_patterns
+from pipeline.kernels.automaton import Pattern
 from pipeline.kernels.context import Column, Context, Senders
 from pipeline.kernels.jit import Int64
 from pipeline.kernels.ops import KERNELS, Kernel, fields_of, patterns_of
+from pipeline.kernels.reader import Reader
 from rules.plan import Node, Plan
+from schemas import fields
 
 K = TypeVar("K")
 
@@ -29,10 +31,10 @@ class Step:
 
 @dataclass(frozen=True)
 class Program:
-    """A plan bound to kernels, with one automaton for each field whose text it reads."""
+    """A plan bound to kernels, with one reader for each field it reads."""
 
     steps: tuple[Step, ...]
-    automata: Mapping[str, Automaton]
+    readers: Mapping[str, Reader]
 
     def broken(
         self, batch: Batch, received: Int64, senders: Senders
@@ -41,7 +43,7 @@ class Program:
 
         Columns that are false throughout are left out.
         """
-        ctx = Context(batch, received, senders, self.automata)
+        ctx = Context(batch, received, senders, self.readers)
         nothing = (ctx.same("record", 0), ctx.same("order", 0))
         columns: dict[int, Column] = {}
         for index, step in enumerate(self.steps):
@@ -58,7 +60,7 @@ class Program:
 
 
 def bind(plan: Plan) -> Program:
-    """Bind every node to its kernel and compile the automata its fields need."""
+    """Bind every node to its kernel and make the readers its fields need."""
     last_reader = {index: index for index in range(len(plan.nodes))}
     last_field: dict[str, int] = {}
     asked: dict[str, list[Pattern]] = {}
@@ -85,7 +87,7 @@ def bind(plan: Plan) -> Program:
         )
         for index, node in enumerate(plan.nodes)
     )
-    return Program(steps, {name: compile_patterns(of) for name, of in asked.items()})
+    return Program(steps, {name: Reader(fields()[name], of) for name, of in asked.items()})
 
 
 def _by_step(last: Mapping[K, int]) -> dict[int, list[K]]:

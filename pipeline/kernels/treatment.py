@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.kernels.jit import Int32, Int64, UInt8, helper, i32, i64, kernel, scalar, u8
+from pipeline.kernels.jit import Int32, Int64, UInt8, helper, i32, i64, kernel, scalar, text, u8
+from pipeline.kernels.prefetch import AHEAD, prefetch
 from rules.ops import FALSE, MAYBE, TRUE, UNKNOWN
 
 ALPHABET = "0123456789ABCDEFGHJKLMNPQRSTUVWXYZ"
@@ -32,10 +33,12 @@ def _new_year(year: int) -> int:
     return before * 365 + before // 4 - before // 100 + before // 400 - 719162
 
 
-@kernel(scalar(u8, i32, u8, i64))
+@kernel(scalar(text, i32, u8, i64))
 def moment_of(buffer: UInt8, offset: Int32, usable: UInt8, out: Int64) -> int:
     """The moment inside treatment ids (seconds); unknown where not ``usable``."""
+    last = out.shape[0] - 1
     for row in range(out.shape[0]):
+        prefetch(buffer, np.int64(offset[min(row + AHEAD, last)]))
         moment = UNKNOWN
         if usable[row]:
             year = _VALUE[buffer[offset[row] + 14]] + 102 + 1911
@@ -44,14 +47,16 @@ def moment_of(buffer: UInt8, offset: Int32, usable: UInt8, out: Int64) -> int:
     return 0
 
 
-@kernel(scalar(u8, i32, i32, u8, u8))
+@kernel(scalar(text, i32, i32, u8, u8))
 def holds_person(
     buffer: UInt8, offset: Int32, person_offset: Int32, usable: UInt8, out: UInt8
 ) -> int:
     """Whether treatment ids hold these persons; unknown where not ``usable``, and for persons
     whose letter (I, O) the alphabet lacks."""
     seen = 0
+    last = out.shape[0] - 1
     for row in range(out.shape[0]):
+        prefetch(buffer, np.int64(offset[min(row + AHEAD, last)]))
         held = MAYBE
         person = person_offset[row]
         if usable[row] and buffer[person] != 73 and buffer[person] != 79:

@@ -107,7 +107,7 @@ def plan_of(op: str) -> Plan:
 
 def columns_of(plan: Plan, visits: list, senders: Senders) -> list[np.ndarray]:
     received = np.array([int(RECEIVED.timestamp()) + 8 * 3600], np.int64)
-    ctx = Context(make_batch(visits), received, senders, bind(plan).automata)
+    ctx = Context(make_batch(visits), received, senders, bind(plan).readers)
     columns: list[np.ndarray] = []
     for node in plan.nodes:
         args = [columns[arg] for arg in node.args]
