@@ -200,13 +200,12 @@ def _count(call: ast.Call, row: Row) -> int | None:
 
 
 def repeated(field: str, row: Row) -> bool | None:
-    def key(at: Row) -> Result:
-        number = fields()[field].kind in ("number", "decimal", "date", "datetime")
-        read = cells.value if number else cells.known_text
-        return read(field, at.text(field))
-
-    own = key(row)
-    return None if own is None else any(key(other) == own for other in row.other_orders())
+    number = fields()[field].kind in ("number", "decimal", "date", "datetime")
+    read = cells.value if number else cells.known_text
+    own = read(field, row.text(field))
+    if own is None:
+        return None
+    return any(read(field, text) == own for text in row.in_other_orders(field))
 
 
 def _holds_person(call: ast.Call, row: Row) -> bool | None:

@@ -30,8 +30,9 @@ class Row:
     def each_order(self) -> list[Row]:
         return [replace(self, order=index) for index in range(len(self.orders))]
 
-    def other_orders(self) -> list[Row]:
-        return [row for row in self.each_order() if row.order != self.order]
+    def in_other_orders(self, field: str) -> list[str | None]:
+        """The texts of an order field in the record's other orders."""
+        return [order.get(field) for n, order in enumerate(self.orders) if n != self.order]
 
     @property
     def wall_clock(self) -> datetime:
