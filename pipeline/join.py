@@ -62,7 +62,7 @@ def _sort(rows: Rows) -> Rows:
     place = _inverse(by_upload)
     by_record = np.argsort(place[rows.orders[0]], kind="stable")
     order_place = _inverse(by_record)
-    records, orders = rows.records[:, by_upload], rows.orders[:, by_record]
+    records, orders = _pick(rows.records, by_upload), _pick(rows.orders, by_record)
     orders[0] = place[orders[0]]
     records[5] = np.searchsorted(orders[0], np.arange(records.shape[1]))
     moved, faults = rows.moved.copy(), rows.faults.copy()
@@ -71,10 +71,14 @@ def _sort(rows: Rows) -> Rows:
     moved[2, is_order] = order_place[moved[2, is_order]]
     faults[0] = place[faults[0]]
     return Rows(
-        rows.visit_offset[:, by_upload], rows.visit_length[:, by_upload],
-        rows.order_offset[:, by_record], rows.order_length[:, by_record],
-        records, orders, moved, rows.tail, faults[:, np.argsort(faults[0], kind="stable")],
+        _pick(rows.visit_offset, by_upload), _pick(rows.visit_length, by_upload),
+        _pick(rows.order_offset, by_record), _pick(rows.order_length, by_record),
+        records, orders, moved, rows.tail, _pick(faults, np.argsort(faults[0], kind="stable")),
     )  # fmt: skip
+
+
+def _pick(table: Int32, rows: Index) -> Int32:
+    return np.take(table, rows, axis=1)  # each line contiguous, which indexing does not promise
 
 
 def _inverse(permutation: Index) -> Index:
