@@ -176,14 +176,21 @@ def _over_orders(call: _Call) -> Term:
 
 def _text_test(call: _Call) -> Term:
     text = call.text(call.arg(1))
-    if call.name == "matches" and not SHAPE.fullmatch(text):
+    if call.name == "matches" and not _is_shape(text):
         raise ExpressionError(
-            f"shape {text!r} holds more than classes, literals, {{n}}, {{m,n}}, ? and |",
+            f"{text!r} is no shape; write classes, literals, {{n}}, {{m,n}}, ? and | only",
             call.arg(1),
         )
     if not text:
         raise ExpressionError(f"{call.name} wants a string that is not empty", call.arg(1))
     return on_field(call.name, call.field(call.arg(0)), text)
+
+
+def _is_shape(text: str) -> bool:
+    try:
+        return SHAPE.fullmatch(text) is not None and re.compile(text) is not None
+    except re.error:  # a class or a repetition whose bounds are the wrong way round
+        return False
 
 
 def _holds_person(call: _Call) -> Term:
