@@ -8,6 +8,8 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from pipeline.settings import Settings
+
 TAIPEI = ZoneInfo("Asia/Taipei")
 _INSTITUTION = re.compile(r"[0-9A-Z]{10}")
 
@@ -45,3 +47,16 @@ class Institution(click.ParamType[str]):
 def now() -> datetime:
     """The present moment in Asia/Taipei."""
     return datetime.now(TAIPEI)
+
+
+store_option = click.option(
+    "--store", "store_uri", metavar="URI", help="資料庫 the store; default: NHI_UPLOAD_STORE."
+)
+
+
+def store_uri_of(given: str | None, settings: Settings) -> str:
+    """The store named by option or environment. Raises ``click.UsageError`` for neither."""
+    uri = given or settings.store_uri
+    if uri is None:
+        raise click.UsageError("請以 --store 指定資料庫 name the store with --store")
+    return uri

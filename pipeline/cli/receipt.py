@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pipeline.cli.options import store_option, store_uri_of
 from pipeline.settings import Settings
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ _SUFFIXES = {"text": "txt", "csv": "csv", "json": "json"}
 
 @click.command("receipt", short_help="重印回條 print the receipt of a stored upload again")
 @click.argument("upload_id")
-@click.option("--store", "store_uri", help="資料庫 the store; default: NHI_UPLOAD_STORE.")
+@store_option
 @click.option("--format", "shape", type=click.Choice(["text", "csv", "json"]), default="text")
 @click.option("--encoding", type=click.Choice(["utf-8", "big5"]), default="utf-8", help="csv only.")
 @click.option(
@@ -53,9 +54,7 @@ def command(
     """
     from pipeline.cli.cold_start import announce_if_cold
 
-    uri = store_uri or settings.store_uri
-    if uri is None:
-        raise click.UsageError("請以 --store 指定資料庫 name the store with --store")
+    uri = store_uri_of(store_uri, settings)
     if password_prompt and zip_file is None:
         raise click.UsageError("--password-prompt 須與 --zip 併用 goes with --zip")
     announce_if_cold()

@@ -2,77 +2,99 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Iterator
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.outcome import Counts
-from pipeline.report.texts import rule_text
+from pipeline.report.printable import printable
+from pipeline.report.texts import code_meaning
+from pipeline.run_summary import RunSummary
 from rules.plan import Plan
 
 _TOP_CODES = 10
+_FIRST_NAMES = 10
+_MEGABYTE = 1e6
 
 
-@dataclass
-class Tally:
-    """What a run came to. ``refusals`` and ``findings`` count by code, and by (code, rule)."""
-
-    uploads: int = 0
-    refusals: Counter[str] = field(default_factory=Counter)
-    redelivered: int = 0
-    counts: Counts = field(default_factory=Counts)
-    findings: Counter[tuple[str, str]] = field(default_factory=Counter)
-    bytes: int = 0
-    seconds: float = 0.0
-
-
-def show_summary(tally: Tally, plan: Plan, console: Console, receipts: Path | None) -> None:
-    """Print a run's tally; ``receipts`` is the folder they were written to, if any."""
+def show_summary(summary: RunSummary, plan: Plan, console: Console) -> None:
+    """Print what a run came to."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(no_wrap=True)
     grid.add_column(justify="right", no_wrap=True)
     grid.add_column(no_wrap=True)
-    for name, number, note in _lines(tally):
-        grid.add_row(name, number, note)
+    for row in _rows(summary):
+        grid.add_row(*row)
     console.print(grid, soft_wrap=True)
-    _show_codes(tally, plan, console)
-    speed = tally.bytes / 1e6 / tally.seconds if tally.seconds else 0.0
-    line = f"{tally.bytes / 1e6:,.1f} MB，{tally.seconds:,.1f} 秒 s，{speed:,.1f} MB/s"
-    console.print(Text(line, style="dim"))
-    if receipts is not None:
-        console.print(Text(f"回條 receipts: {receipts}"), soft_wrap=True)
+    for line, style in (*_codes(summary, plan), *_refusals(summary, plan), *_failures(summary)):
+        console.print(Text(line, style=style), soft_wrap=True)
+    console.print(Text(_speed(summary), style="dim"))
 
 
-def _lines(tally: Tally) -> list[tuple[str, str, str]]:
-    c, refused = tally.counts, tally.refusals.total()
-    taken = tally.uploads - refused - tally.redelivered
-    uploads = (f"收下 taken {taken:,}", f"整批退件 refused {refused:,}",
-               f"重送 redelivered {tally.redelivered:,}")  # fmt: skip
-    records = (f"接受 accepted {c.records_accepted:,}（其中提示 warned {c.records_warned:,}）",
-               f"退件 rejected {c.records_rejected:,}")  # fmt: skip
-    orders = (f"有效 accepted {c.orders_accepted:,}", f"無效 rejected {c.orders_rejected:,}")
+def summary_json(summary: RunSummary) -> dict[str, object]:
+    """A run for machines; refusals, failures and redeliveries by name, the first of each."""
+    return {
+        "uploads": summary.uploads,
+        "done": summary.done,
+        "refused": summary.refused,
+        "redelivered": summary.redelivered,
+        "failed": summary.failed,
+        "counts": dict(vars(summary.counts)),
+        "codes": dict(summary.codes.most_common()),
+        "bytes": summary.bytes_taken,
+        "seconds": round(summary.seconds, 3),
+        "refusals": [
+            {"upload": name, "code": r.code, "offset": r.offset} for name, r in summary.refusals
+        ],
+        "failures": [{"upload": name} for name, _ in summary.failures],
+        "redeliveries": [
+            {"upload": name, "upload_id": first} for name, first in summary.redeliveries
+        ],
+    }
+
+
+def _rows(summary: RunSummary) -> list[tuple[str, str, str]]:
+    c = summary.counts
+    uploads = [f"收下 taken {summary.done:,}", f"整批退件 refused {summary.refused:,}",
+               f"重送 redelivered {summary.redelivered:,}"]  # fmt: skip
+    if summary.failed:
+        uploads.append(f"系統錯誤 failed {summary.failed:,}")
+    records = [f"接受 accepted {c.records_accepted:,}（其中提示 warned {c.records_warned:,}）",
+               f"退件 rejected {c.records_rejected:,}"]  # fmt: skip
+    orders = [f"有效 accepted {c.orders_accepted:,}", f"無效 rejected {c.orders_rejected:,}"]
     return [
-        ("上傳 uploads", f"{tally.uploads:,}", "，".join(uploads)),
+        ("上傳 uploads", f"{summary.uploads:,}", "，".join(uploads)),
         ("資料 records", f"{c.records:,}", "，".join(records)),
         ("醫令 orders", f"{c.orders:,}", "，".join(orders)),
     ]
 
 
-def _show_codes(tally: Tally, plan: Plan, console: Console) -> None:
-    for code, count in tally.refusals.most_common():
-        meaning = rule_text(plan, "", code)
-        line = (
-            f"  {code:<5}{count:>9,}  整批退件 refused  {meaning.message_zh} {meaning.message_en}"
-        )
-        console.print(Text(line, style="bold red"), soft_wrap=True)
-    for (code, rule), count in tally.findings.most_common(_TOP_CODES):
-        meaning = rule_text(plan, rule, code)
-        line = f"  {code:<5}{count:>9,}  {meaning.message_zh} {meaning.message_en}"
-        console.print(Text(line), soft_wrap=True)
-    more = len(tally.findings) - _TOP_CODES
+def _codes(summary: RunSummary, plan: Plan) -> Iterator[tuple[str, str]]:
+    for code, count in summary.codes.most_common(_TOP_CODES):
+        yield f"  {code:<5}{count:>11,}  {' '.join(code_meaning(plan, code))}", ""
+    more = len(summary.codes) - _TOP_CODES
     if more > 0:
-        console.print(Text(f"  …另有 {more:,} 種 more kinds", style="dim"))
+        yield f"  …另有 {more:,} 種代碼 more codes", "dim"
+
+
+def _refusals(summary: RunSummary, plan: Plan) -> Iterator[tuple[str, str]]:
+    for name, refusal in summary.refusals[:_FIRST_NAMES]:
+        meaning = " ".join(code_meaning(plan, refusal.code))
+        yield f"  ✗ {printable(name)}  {refusal.code} {meaning}", "bold red"
+    more = summary.refused - _FIRST_NAMES
+    if more > 0:
+        yield f"  …另有 {more:,} 個整批退件 more refused", "dim"
+
+
+def _failures(summary: RunSummary) -> Iterator[tuple[str, str]]:
+    """Without the messages of exceptions, which may hold a patient's data."""
+    for name, error in summary.failures[:_FIRST_NAMES]:
+        kind = error.partition(":")[0]
+        yield f"  ! {printable(name)}  系統錯誤，請重送 a fault of ours, send again ({kind})", "red"
+
+
+def _speed(summary: RunSummary) -> str:
+    megabytes = summary.bytes_taken / _MEGABYTE
+    speed = megabytes / summary.seconds if summary.seconds else 0.0
+    return f"{megabytes:,.1f} MB，{summary.seconds:,.1f} 秒 s，{speed:,.1f} MB/s"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pipeline.outcome import Refusal
+from rules.codes import error_codes
 from rules.plan import Plan, PlannedRule
 from schemas import fields
 
@@ -20,23 +21,34 @@ class Text:
 
 
 def rule_text(plan: Plan, rule: str, code: str) -> Text:
-    """The text of a rule; of any rule with the same code where this plan no longer has it."""
-    found = _rule(plan, rule, code)
-    if found is None:
-        return Text(f"錯誤代碼 {code}", f"error code {code}", "", "")
-    return Text(found.summary_zh, found.summary_en, found.remedy_zh, found.remedy_en)
-
-
-def _rule(plan: Plan, rule: str, code: str) -> PlannedRule | None:
+    """The text of a rule; what its code means where this plan no longer has the rule."""
     index = plan.by_id.get(rule)
-    if index is None:
-        index = next(iter(plan.by_code.get(code, ())), None)
-    return None if index is None else plan.rules[index]
+    if index is not None:
+        return _said_by(plan.rules[index])
+    return Text(*code_meaning(plan, code), "", "")
+
+
+def code_meaning(plan: Plan, code: str) -> tuple[str, str]:
+    """What a code means wherever it is reported: the insurer's words, or for ours the rule's."""
+    known = error_codes().get(code)
+    if known is not None:
+        return known.meaning_zh, known.meaning_en
+    for index in plan.by_code.get(code, ()):
+        return plan.rules[index].summary_zh, plan.rules[index].summary_en
+    return f"錯誤代碼 {code}", f"error code {code}"
+
+
+def _said_by(rule: PlannedRule) -> Text:
+    return Text(rule.summary_zh, rule.summary_en, rule.remedy_zh, rule.remedy_en)
 
 
 def refusal_text(plan: Plan, refusal: Refusal) -> Text:
     """The text of a refusal, with what stood there."""
-    text = rule_text(plan, "", refusal.code)
+    refusing = [plan.rules[i] for i in plan.by_code.get(refusal.code, ())]
+    text = next(
+        (_said_by(rule) for rule in refusing if rule.severity == "refuse"),
+        Text(*code_meaning(plan, refusal.code), "", ""),
+    )
     return Text(
         text.message_zh + (f"：{refusal.detail_zh}" if refusal.detail_zh else ""),
         text.message_en + (f": {refusal.detail_en}" if refusal.detail_en else ""),
