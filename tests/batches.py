@@ -16,9 +16,12 @@ Visit = tuple[Record, list[Record]]
 _TAG = b"<>"  # stands for whatever markup is before a value
 
 
-def make_batch(visits: Sequence[Visit], faults: Faults | None = None) -> Batch:
-    """One upload holding these records, each a visit with its orders. Absent keys are absent
-    elements. Non-ASCII values stand in the tail, and as Big5-like two bytes each in the payload."""
+def make_batch(
+    visits: Sequence[Visit], faults: Faults | None = None, uploads: Sequence[int] | None = None
+) -> Batch:
+    """These records, each a visit with its orders, in one upload or in ``uploads`` of so many
+    records. Absent keys are absent elements. Non-ASCII values stand in the tail, and as Big5 in
+    the payload."""
     payload = bytearray()
     tail = bytearray()
     moved: list[tuple[int, int, int, int, int]] = []
@@ -51,17 +54,18 @@ def make_batch(visits: Sequence[Visit], faults: Faults | None = None) -> Batch:
         tables[is_order].offset[field, row] = len(payload) + at
     counts = [len(orders) for _, orders in visits]
     records, orders = len(visits), sum(counts)
+    sizes = [records] if uploads is None else list(uploads)
     moved.sort()
     columns = np.array(moved, np.int32).reshape(-1, 5).T.copy()
     return Batch(
         buffer=np.frombuffer(payload + tail + bytes(64), np.uint8),
         tail=len(payload),
-        start=np.array([0], np.int64),
-        stop=np.array([len(payload)], np.int64),
-        first_record=np.array([0, records], np.int32),
+        start=np.zeros(len(sizes), np.int64),
+        stop=np.full(len(sizes), len(payload), np.int64),
+        first_record=np.array([0, *accumulate(sizes)], np.int32),
         visits=tables[0],
         orders=tables[1],
-        record_upload=np.zeros(records, np.int32),
+        record_upload=np.repeat(np.arange(len(sizes), dtype=np.int32), sizes),
         record_number=np.arange(1, records + 1, dtype=np.int32),
         record_offset=np.arange(records, dtype=np.int32),
         record_length=np.ones(records, np.int32),

@@ -17,7 +17,7 @@ AHEAD = 16  # rows
 
 
 @intrinsic
-def prefetch(_context: Any, array: Any, index: Any) -> Any:
+def prefetch(_context: Any, array: Any, index: Any) -> Any:  # noqa: ARG001 - a type, int64 below
     """Have the line of ``array[index]`` (uint8) brought near. Never faults, whatever the index."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
