@@ -15,6 +15,7 @@ inlined = njit(forceinline=True, nogil=True)
 
 @inlined
 def skip_blank(buf: Any, base: int, i: int) -> int:
+    """Index of the next byte that is no white space."""
     while True:
         c = buf[i]
         if c == 32:

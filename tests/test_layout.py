@@ -1,0 +1,139 @@
+"""The shape of the house: directions of imports, sizes of rooms, names of packages."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from statistics import median
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("schemas", "rules", "pipeline")
+
+# Stages from the core outwards. A module may import its own stage and those before it.
+STAGES = (
+    ("version", "columns", "outcome", "limits", "errors"),
+    ("kernels", "decode", "tokens", "rows", "transcript", "builder", "diagnose"),
+    ("join", "parse_fast", "parse_lxml", "parse", "arrow", "places"),
+    ("ready", "validate", "core"),
+)  # fmt: skip
+PURE = {name for stage in STAGES for name in stage} - {"kernels", "version"} | {"merge"}
+IMPURE = {
+    "os",
+    "socket",
+    "pathlib",
+    "time",
+    "random",
+    "subprocess",
+    "tempfile",
+    "shutil",
+    "secrets",
+}
+
+
+def modules(package: str) -> list[Path]:
+    return sorted((ROOT / package).rglob("*.py"))
+
+
+def imports(path: Path) -> set[str]:
+    """Dotted names a file imports, at any depth."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def top(name: str) -> str:
+    return name.split(".")[0]
+
+
+@pytest.mark.parametrize(
+    ("package", "never"),
+    [("schemas", {"rules", "pipeline"}), ("rules", {"pipeline"}), ("pipeline", set())],
+)
+def test_packages_import_one_way(package: str, never: set[str]) -> None:
+    never = never | {"tests", "bench", "ops"}
+    for path in modules(package):
+        wrong = {name for name in imports(path) if top(name) in never}
+        assert not wrong, f"{path.relative_to(ROOT)} imports {wrong}"
+
+
+def test_stages_import_one_way() -> None:
+    order = {name: i for i, stage in enumerate(STAGES) for name in stage}
+    for path in modules("pipeline"):
+        stage = order.get(path.relative_to(ROOT / "pipeline").parts[0].removesuffix(".py"))
+        if stage is None:
+            continue
+        for name in imports(path):
+            parts = name.split(".")
+            if parts[0] == "pipeline" and len(parts) > 1:
+                other = order.get(parts[1])
+                assert other is not None, f"{path.relative_to(ROOT)} imports an edge: {name}"
+                assert other <= stage, f"{path.relative_to(ROOT)} imports a later stage: {name}"
+
+
+def test_pure_stages_touch_nothing_outside() -> None:
+    for path in modules("pipeline"):
+        relative = path.relative_to(ROOT / "pipeline")
+        if relative.parts[0].removesuffix(".py") in PURE:
+            wrong = {name for name in imports(path) if top(name) in IMPURE}
+            assert not wrong, f"{relative} is pure but imports {wrong}"
+
+
+@pytest.mark.parametrize(
+    ("library", "rooms"),
+    [
+        ("numba", ("pipeline/kernels",)),
+        ("yaml", ("rules",)),
+        ("lxml", ("pipeline/parse_lxml.py",)),
+        ("deltalake", ("pipeline/store",)),
+        ("click", ("pipeline/cli",)),
+    ],
+)
+def test_libraries_have_one_room(library: str, rooms: tuple[str, ...]) -> None:
+    for package in PACKAGES:
+        for path in modules(package):
+            if library in {top(name) for name in imports(path)}:
+                relative = path.relative_to(ROOT).as_posix()
+                assert relative.startswith(rooms), f"{relative} imports {library}"
+
+
+def test_files_fit_in_the_head() -> None:
+    sizes = {
+        path.relative_to(ROOT).as_posix(): len(path.read_text(encoding="utf-8").splitlines())
+        for package in (*PACKAGES, "bench", "tests")
+        for path in modules(package)
+    }
+    assert {name: n for name, n in sizes.items() if n > 400} == {}
+    assert median(n for name, n in sizes.items() if n > 5) < 150
+
+
+def test_functions_fit_on_a_screen() -> None:
+    long = []
+    for package in PACKAGES:
+        for path in modules(package):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.FunctionDef) and node.end_lineno is not None:
+                    lines = node.end_lineno - node.lineno + 1
+                    if lines > 60:
+                        long.append(f"{path.relative_to(ROOT)}:{node.name} {lines}")
+    assert long == []
+
+
+def test_public_things_are_explained() -> None:
+    bare = []
+    for package in PACKAGES:
+        for path in modules(package):
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            if not ast.get_docstring(tree):
+                bare.append(str(path.relative_to(ROOT)))
+            for node in tree.body:
+                public = isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name[0] != "_"
+                if public and not ast.get_docstring(node):
+                    bare.append(f"{path.relative_to(ROOT)}:{node.name}")
+    assert bare == []
