@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from pipeline.store.layout import sync_folder
 
-_BOUNDED: Final = frozenset({"upload_id", "sequence", "visit_date", "sha256", "batch"})
+BOUNDED: Final = frozenset({"upload_id", "sequence", "visit_date", "sha256", "batch"})
 """Columns whose smallest and largest value Delta is told, so that readers can skip files."""
 
 _SCATTERED: Final = frozenset(
@@ -77,7 +77,7 @@ def sync_folders(table: Path, files: Iterable[DataFile]) -> None:
 
 def _stats(rows: pa.Table) -> str:
     bounds = {
-        name: pc.min_max(rows[name]).as_py() for name in rows.column_names if name in _BOUNDED
+        name: pc.min_max(rows[name]).as_py() for name in rows.column_names if name in BOUNDED
     }
     known = {name: found for name, found in bounds.items() if found["min"] is not None}
     return json.dumps(

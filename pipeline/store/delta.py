@@ -15,13 +15,16 @@ import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable
 from deltalake.transaction import AddAction, RemoveAction, Transaction
 
-from pipeline.store.datafiles import DataFile
+from pipeline.store.datafiles import BOUNDED, DataFile
 from pipeline.store.layout import Layout, sync_folder
 from schemas.tables import TABLES, Table
 
 APP: Final = "run"
 PRECHECK: Final = "precheck_"
 _KEPT_APART: Final = ("visits", "orders", "history")  # tables a pre-check has of its own
+
+# Without this, pyarrow takes a column without statistics for one without any rows that match.
+_STATS_COLUMNS: Final = "delta.dataSkippingStatsColumns"
 
 ALL_TABLES: Final = (*TABLES, *(PRECHECK + name for name in _KEPT_APART))
 
@@ -46,6 +49,11 @@ def file_schema(name: str) -> pa.Schema:
     return pa.schema([f for f in table.schema if f.name not in table.partition_by])
 
 
+def _bounded(name: str) -> list[str]:
+    """The columns a table has statistics of."""
+    return [column for column in file_schema(name).names if column in BOUNDED]
+
+
 class DeltaTables:
     """The tables under one layout. Handles are kept: opening replays a table's log."""
 
@@ -60,7 +68,12 @@ class DeltaTables:
             if not DeltaTable.is_deltatable(str(path)):
                 path.mkdir(parents=True, exist_ok=True)
                 table = table_of(name)
-                DeltaTable.create(path, table.schema, partition_by=list(table.partition_by))
+                DeltaTable.create(
+                    path,
+                    table.schema,
+                    partition_by=list(table.partition_by),
+                    configuration={_STATS_COLUMNS: ",".join(_bounded(name))},
+                )
                 _make_durable(path, 0)
 
     def version(self, name: str) -> int:
