@@ -99,14 +99,16 @@ class Context:
         read = self.reading(name)
         if read.seen & _BLANK_BIT == 0 or read.seen == _BLANK_BIT:
             return self.same(scope_of(name), FALSE if read.seen in (0, _BLANK_BIT) else TRUE)
-        return (read.form != reading.BLANK).view(np.uint8)
+        filled: UInt8 = (read.form != reading.BLANK).view(np.uint8)
+        return filled
 
     def fine(self, name: str) -> UInt8:
         """Truth column: filled and well formed."""
         read = self.reading(name)
         if read.seen in (_FINE_BIT, _BLANK_BIT):
             return self.same(scope_of(name), TRUE if read.seen == _FINE_BIT else FALSE)
-        return (read.form == reading.FINE).view(np.uint8)
+        fine: UInt8 = (read.form == reading.FINE).view(np.uint8)
+        return fine
 
     def value(self, name: str) -> Int64:
         """int64 values of a field's cells: number, day or moment by the field's kind."""
@@ -143,4 +145,5 @@ def scope_of(name: str) -> Scope:
 
 def _absent(cells: Cells) -> npt.NDArray[np.bool_]:
     """Which fields no row has."""
-    return (cells.length < 0).all(axis=1)
+    absent: npt.NDArray[np.bool_] = np.all(cells.length < 0, axis=1)
+    return absent

@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.kernels.jit import (
+    Index,
     Int32,
     Int64,
     UInt8,
@@ -42,15 +43,15 @@ def _blank(buffer: UInt8, start: int, stop: int) -> bool:
 
 
 @helper
-def _any_high(buffer: UInt8, start: int, stop: int) -> bool:
+def _any_high(buffer: UInt8, start: Index, stop: Index) -> bool:
     high = np.uint8(0)
     for at in range(start, stop):
         high |= buffer[at]
-    return high >= 0x80
+    return bool(high >= 0x80)
 
 
 @helper
-def _characters(buffer: UInt8, start: int, stop: int) -> int:
+def _characters(buffer: UInt8, start: Index, stop: Index) -> int:
     """Characters of UTF-8: bytes that don't continue one."""
     found = 0
     for at in range(start, stop):
@@ -126,7 +127,7 @@ def read_text(
         prefetch(buffer, np.int64(offset[min(row + AHEAD, last)]))
         form = BLANK
         found = np.uint16(0)
-        size = np.int64(length[row])
+        size = int(np.int64(length[row]))
         if size > 0:
             start = np.uint64(offset[row])
             stop = start + np.uint64(size)
@@ -138,7 +139,7 @@ def read_text(
             found = label[np.uint64(state)]
             if found != 0:
                 high = _any_high(buffer, start, stop)
-                form = np.int64(shape_form[found])
+                form = int(np.int64(shape_form[found]))
                 if high and ascii_only:
                     form = CHINESE
                 else:

@@ -8,7 +8,7 @@ file only, so helpers stand in the file of the kernels that call them.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,7 @@ u8, u16, i32, i64 = uint8[::1], uint16[::1], int32[::1], int64[::1]
 u32 = uint32[::1]
 text = types.Array(uint8, 1, "C", readonly=True)  # a batch's buffer
 scalar = int64
+Index = int | np.uint64  # unsigned where a loop must not check for negative indexes
 
 
 def kernel(signature: Any) -> Callable[[F], F]:
@@ -34,4 +35,6 @@ def kernel(signature: Any) -> Callable[[F], F]:
     return compiled
 
 
-helper: Callable[[F], F] = njit(nogil=True, error_model="numpy")
+def helper(function: F) -> F:
+    """Compile a function that kernels of the same file call."""
+    return cast(F, njit(nogil=True, error_model="numpy")(function))

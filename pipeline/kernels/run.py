@@ -10,7 +10,8 @@ from pipeline.columns import Batch
 from pipeline.kernels.automaton import Pattern
 from pipeline.kernels.context import Column, Context, Senders
 from pipeline.kernels.jit import Int64
-from pipeline.kernels.ops import KERNELS, Kernel, fields_of, patterns_of
+from pipeline.kernels.on_fields import Kernel, fields_of, patterns_of
+from pipeline.kernels.ops import KERNELS
 from pipeline.kernels.reader import Reader
 from rules.plan import Node, Plan
 from schemas import fields

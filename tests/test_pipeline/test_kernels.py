@@ -13,7 +13,8 @@ from oracles import OP_TWINS, PlanRun, Row
 from random_cells import visits_of
 
 from pipeline.kernels.context import Context, Senders
-from pipeline.kernels.ops import KERNELS, fields_of
+from pipeline.kernels.on_fields import fields_of
+from pipeline.kernels.ops import KERNELS
 from pipeline.kernels.run import bind
 from rules.codes import closed_list
 from rules.ops import ASPECTS, FALSE, MAYBE, OPS, TRUE, UNKNOWN
@@ -69,7 +70,7 @@ LEAVES: dict[str, list[Node]] = {
     "institution_check": [on("institution_check", f) for f in ("M05", "M17", "D12")],
     "sex": [on("sex", "M03", gives="number")],
     "repeated": [on("repeated", f) for f in ("D03", "D06", "D10", "D01", "D15")],
-    "known": [on("known", "D06", "drugs", "D01")],
+    "known": [Node("known", ("drugs", "D06", "D01"), (), "order", "truth")],
     "constant": [NUMBERS[2], Node("constant", ("day", -5), (), "order", "day")],
     "received": [Node("received", (), (), "record", "moment")],
     "orders": [Node("orders", (), (), "record", "number")],
