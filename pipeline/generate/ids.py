@@ -14,6 +14,8 @@ from pipeline.generate.moments import year_and_second
 ALPHABET = "0123456789ABCDEFGHJKLMNPQRSTUVWXYZ"  # no I and no O: 34 characters
 MISSING = "MISS" + "0" * 16
 NINES = "9" * 20
+BEFORE_GO_LIVE = "SM" + "0" * 18
+TYPHOON = "C001" + "0" * 16
 
 _LETTER_VALUES = {c: 10 + i for i, c in enumerate("ABCDEFGHJKLMNPQRSTUVXYWZIO")}
 _PAIRS = [a + b for a in ALPHABET for b in ALPHABET]

@@ -84,7 +84,7 @@ def injection(desk: Desk, record: Record) -> None:
     )  # fmt: skip
 
 
-def prescribe(desk: Desk, record: Record, *, most: int = 4, handed_over: bool = False) -> None:
+def prescribe(desk: Desk, record: Record, *, most: int = 6, handed_over: bool = False) -> None:
     """A prescription dispensed once: 1 to ``most`` drugs, M20, M23 and the count M24 or M25."""
     days = desk.rng.choice((3, 3, 3, 5, 7, 7, 7, 14, 28))
     kind = "A" if days <= 7 else "B"

@@ -16,6 +16,7 @@ from pipeline.generate.orders import add, drug, item, virtual
 from pipeline.generate.record import Record
 
 HANDED = ("refill_handed_over",)
+CONTROLLED = ("controlled_refill",)
 IN_HOUSE = ("refill_in_house",)
 
 
@@ -58,6 +59,12 @@ def _refill_number_missing(_desk: Desk, record: Record) -> list[Site]:
     return [Site("D04", i) for i, o in enumerate(record.orders, 1) if o.get("D04") == "C"]
 
 
+def _refill_beyond_count(_desk: Desk, record: Record) -> list[Site]:
+    field = "M33" if "M33" in record.visit else "M34"
+    record.visit[field] = "8"
+    return [Site(field)]
+
+
 def _same_number(_desk: Desk, record: Record) -> list[Site] | None:
     if len(record.orders) < 2:
         return None
@@ -85,6 +92,51 @@ def _other_order_time(desk: Desk, record: Record) -> list[Site] | None:
 def _reason_at_prevention(desk: Desk, record: Record) -> list[Site]:
     virtual(desk, record, "R001")
     return [Site("D06", len(record.orders))]
+
+
+def _vaccination_without_vaccine(desk: Desk, record: Record) -> list[Site]:
+    item(desk, record, "A2001C")
+    return [Site("D06", len(record.orders))]
+
+
+def _controlled_refill_of_a_week(desk: Desk, record: Record) -> list[Site]:
+    record.visit.update({"M20": "7", "M22": "7", "M29": "2"})
+    for order in record.orders:
+        if "D09" in order:
+            order["D09"] = desk.style.days(7)
+    return [Site("M29")]
+
+
+def _drug_without_prescription(desk: Desk, record: Record) -> list[Site]:
+    order = drug(desk, record, days=1)
+    del order["D04"]
+    order["D14"] = "EX"
+    return [Site("M23")]
+
+
+def _drug_dispensed_too(desk: Desk, record: Record) -> list[Site]:
+    drug(desk, record, days=1, kind=_kind(record))
+    return [Site("M23")]
+
+
+def _drug_against_mode(desk: Desk, record: Record) -> list[Site]:
+    drug(desk, record, days=1, kind=_kind(record))
+    record.visit["M23"] = "C"
+    return [Site("D02", len(record.orders))]
+
+
+def _nothing_handed_over(_desk: Desk, record: Record) -> list[Site]:
+    record.visit["M23"] = "C"
+    for order in record.orders:
+        if order["D02"] == "M":
+            order.update({"D02": "1", "D05": "0"})
+    return [Site("M23")]
+
+
+def _gene_test(_desk: Desk, record: Record) -> list[Site]:
+    _no_allergy(_desk, record)
+    record.orders[0]["E02"] = "12196B"
+    return [Site("E02", 1)]
 
 
 def _herbs_beyond_five(desk: Desk, record: Record) -> list[Site]:
@@ -118,8 +170,17 @@ FAULTS = (
     Fault("refill-count-without-total", "D015", HANDED, _count_without_total),
     Fault("refill-total-not-multiple", "D008", HANDED, _total_not_multiple),
     Fault("refill-of-a-week", "D009", HANDED, _refill_of_a_week),
+    Fault("controlled-refill-of-a-week", "D010", CONTROLLED, _controlled_refill_of_a_week),
+    Fault("controlled-refills-too-many", "D017", CONTROLLED, put_at("M22", "M29", "5")),
+    Fault("days-without-prescription", "D011", ("treated",), put("M20", "5")),
+    Fault("one-day-without-prescription", "D036", ("treated",), put_at("M23", "M20", "1")),
+    Fault("drug-without-prescription", "D045", ("treated",), _drug_without_prescription),
+    Fault("drug-dispensed-when-handed-over", "D044", ("handed_over",), _drug_dispensed_too),
+    Fault("drug-against-mode", "D056", ("handed_over",), _drug_against_mode),
+    Fault("nothing-handed-over", "D027", ("handed_over",), _nothing_handed_over),
+    Fault("vaccination-without-vaccine", "AD25", ("treated",), _vaccination_without_vaccine),
     Fault("controlled-count-without-total", "D018", ("plain",), put_at("M22", "M29", "0")),
-    Fault("refill-beyond-count", "D019", ("dispense_refill",), put("M33", "8")),
+    Fault("refill-beyond-count", "D019", ("dispense_refill",), _refill_beyond_count),
     Fault("refill-number-in-visit", "D021", ("plain",), put_at("M07", "M33", "1")),
     Fault("released-drug-in-house", "D027", ("plain",), _drug_marked_released),
     Fault("refill-number-when-handed-over", "D043", HANDED, put_at("M21", "M33", "1")),
@@ -145,5 +206,7 @@ FAULTS = (
     Fault("antiviral-days", "AD57", ("antiviral",), order_put("D09", "4", "D06", has="1")),
     Fault("allergy-unnamed", "E001", ("allergy",), _no_allergy),
     Fault("allergy-named-twice", "E003", ("allergy",), _both_allergies),
+    Fault("allergy-symptom-missing", "E004", ("allergy",), order_leave_out("E05")),
+    Fault("gene-test-without-result", "E008", ("allergy",), _gene_test),
     Fault("allergy-source-untold", "E005", ("allergy",), order_leave_out("E09", "E08")),
 )

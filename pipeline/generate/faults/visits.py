@@ -5,7 +5,15 @@ from __future__ import annotations
 from pipeline.generate.desk import Desk
 from pipeline.generate.faults.fault import Fault, Plant, Site, leave_out, put, put_at
 from pipeline.generate.faults.forms import ORDINARY
-from pipeline.generate.ids import MISSING, NINES, person_mark, treatment_id, wrong_check_digit
+from pipeline.generate.ids import (
+    BEFORE_GO_LIVE,
+    MISSING,
+    NINES,
+    TYPHOON,
+    person_mark,
+    treatment_id,
+    wrong_check_digit,
+)
 from pipeline.generate.moments import DAY, date_text, stamp
 from pipeline.generate.orders import add, item, virtual
 from pipeline.generate.record import Record
@@ -121,7 +129,7 @@ def _day_of(record: Record, field: str) -> int:
 
 def _own_placeholder(_desk: Desk, record: Record) -> list[Site]:
     record.visit["M16"] = MISSING
-    return [Site("M16")]
+    return [Site("M17")]
 
 
 def _nines(desk: Desk, record: Record) -> list[Site] | None:
@@ -129,7 +137,7 @@ def _nines(desk: Desk, record: Record) -> list[Site] | None:
     if not others:
         return None
     record.visit.update({"M16": NINES, "M17": desk.rng.choice(others)})
-    return [Site("M16")]
+    return [Site("M07")]
 
 
 def _origin_at(record: Record, moment: int) -> list[Site]:
@@ -183,9 +191,24 @@ def _no_test_code(_desk: Desk, record: Record) -> list[Site]:
     return [Site("H00")]
 
 
+def _without_area(_desk: Desk, record: Record) -> list[Site]:
+    del record.visit["M57"]
+    return [Site("M07")]
+
+
 def _newborn_count_missing(_desk: Desk, record: Record) -> list[Site]:
     del record.visit["M09"]
     return [Site("M08")]
+
+
+def _newborn_too_old(_desk: Desk, record: Record) -> list[Site]:
+    record.visit["M08"] = date_text(record.moment // DAY - 61)
+    return [Site("M08")]
+
+
+def _born_after_the_last(_desk: Desk, record: Record) -> list[Site]:
+    record.visit.update({"M09": "2", "M10": "c"})
+    return [Site("M09")]
 
 
 FAULTS = (
@@ -241,5 +264,11 @@ FAULTS = (
     Fault("too-many-orders", "AG", ("during_stay",), _too_many_orders),
     Fault("test-code-in-visit", "D057", ("plain", "treated"), _test_code),
     Fault("notice-without-test-code", "D061", ("test_result",), _no_test_code),
+    Fault("placeholder-after-go-live", "D068", ("plain",), put("M15", BEFORE_GO_LIVE)),
+    Fault("typhoon-code-elsewhere", "D079", ("dispense",), put("M16", TYPHOON)),
+    Fault("metabolic-code-without-plan", "AD67", ("abnormal",), put("M13", "MSPT")),
+    Fault("urgent-care-without-area", "D090", ("urgent_care",), _without_area),
+    Fault("newborn-too-old", "BI", ("newborn",), _newborn_too_old),
+    Fault("newborn-after-the-last", "BB02", ("newborn",), _born_after_the_last),
     Fault("newborn-count-missing", "BB", ("newborn",), _newborn_count_missing),
 )
