@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import re
 
+_ELEMENT = re.compile(rb"<([A-Z0-9]+)>(?:(?!<\1>).)*?</\1>|<[A-Z0-9]+/>", re.DOTALL)
 _HEAD = b'<?xml version="1.0" encoding="Big5"?>'
 
 SEED_DOCUMENTS = (
@@ -33,8 +35,33 @@ _PIECES = (
 )  # fmt: skip
 
 
+def move_element(random_: random.Random, document: bytes) -> bytes:
+    """A whole element doubled, dropped or put elsewhere: still well-formed, maybe misplaced."""
+    elements = [m for m in (_ELEMENT.match(document, i) for i in _starts(document)) if m]
+    if not elements:
+        return document
+    element = random_.choice(elements)
+    target = random_.choice(elements).start()
+    without = document[: element.start()] + document[element.end() :]
+    kind = random_.randrange(3)
+    if kind == 0:
+        return without
+    if kind == 1 or element.start() < target < element.end():
+        return document[:target] + element.group() + document[target:]
+    shift = len(element.group()) if target > element.start() else 0
+    return without[: target - shift] + element.group() + without[target - shift :]
+
+
+def _starts(document: bytes) -> list[int]:
+    return [m.start() for m in re.finditer(rb"<[A-Z]", document)]
+
+
 def mutate(random_: random.Random, document: bytes) -> bytes:
     """One to three random edits of a document."""
+    if random_.randrange(4) == 0:
+        document = move_element(random_, document)
+        if random_.randrange(2) == 0:
+            return move_element(random_, document)
     data = bytearray(document)
     for _ in range(random_.choice((1, 1, 1, 2, 3))):
         at = random_.randrange(len(data) + 1)
