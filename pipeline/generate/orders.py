@@ -48,6 +48,7 @@ def virtual(desk: Desk, record: Record, code: str) -> None:
 
 
 def drug_code(desk: Desk) -> str:
+    """A made-up drug code, shaped like those of the institution's kind."""
     number = int(desk.rng.random() * 90_000) + 10_000
     return f"A0{number % 10_000:05d}" if desk.institution.kind == "chinese" else f"AC{number}100"
 

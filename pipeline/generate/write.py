@@ -17,7 +17,9 @@ from pipeline.generate.render import head, render, tail
 from pipeline.generate.scenes import MAIN, SCENES, build, named_scenes
 
 REFUSED_SHARE = 0.3  # refused uploads for each faulty record: a share of the fault rate
-_STRUCTURAL_SHARE = 0.08  # of faulty records
+# A program that writes a wrong structure does so again and again, others never do.
+_SLOPPY_SHARE = 0.5  # uploads of such programs: a share of the fault rate
+_STRUCTURAL_SHARE = 0.3  # of the faulty records in their uploads
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ def write_upload(desk: Desk, upload: Upload, faults: float) -> Written:
     """Make an upload; ``faults`` is the share of its records that get one."""
     if faults and desk.rng.random() < faults * REFUSED_SHARE:
         return _write_refused(desk, upload)
-    sheet = _Sheet(desk)
+    sheet = _Sheet(desk, sloppy=bool(faults) and desk.rng.random() < faults * _SLOPPY_SHARE)
     scenes = SCENES[upload.institution.kind]
     cumulative = list(accumulate(scenes.values()))
     for scene in desk.rng.choices(list(scenes), cum_weights=cumulative, k=upload.records):
@@ -53,7 +55,7 @@ def write_upload(desk: Desk, upload: Upload, faults: float) -> Written:
 
 def _write_refused(desk: Desk, upload: Upload) -> Written:
     """An upload of right records that is refused as a whole, so nothing of it counts."""
-    sheet = _Sheet(desk)
+    sheet = _Sheet(desk, sloppy=False)
     for _ in range(upload.records):
         sheet.write(MAIN[upload.institution.kind](desk), keep=False)
     whole = sheet.finish(upload)
@@ -64,10 +66,11 @@ def _write_refused(desk: Desk, upload: Upload) -> Written:
 
 
 class _Sheet:
-    """The bytes of an upload in the making."""
+    """The bytes of an upload in the making; a ``sloppy`` program errs in structure too."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, *, sloppy: bool) -> None:
         self._desk = desk
+        self._sloppy = sloppy
         self._parts = [head(desk.style)]
         self._size = len(self._parts[0])
         self._expected = Expectations()
@@ -85,7 +88,8 @@ class _Sheet:
         """A record with one fault that suits the institution."""
         self._faulty += 1
         first = self._expected.records == 0
-        if not first and self._desk.rng.random() < _STRUCTURAL_SHARE:
+        structural = self._sloppy and self._desk.rng.random() < _STRUCTURAL_SHARE
+        if structural and not first:
             self._write_broken()
             return
         fault, record, sites = _plant(self._desk, first=first)
