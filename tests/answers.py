@@ -11,17 +11,12 @@ from pipeline.core import Processed, process_many
 from pipeline.outcome import Envelope
 from rules import load_plan
 
-DISPUTED = frozenset(("D020", "D085", "D088"))
-"""Codes whose finding the catalogue reports on another field than errors.csv (``report_on``)."""
-
 
 def comparable(answer: dict[str, Any]) -> dict[str, Any]:
-    """An answer with its findings in one order, and without the places that are in dispute."""
-    found = [
-        {**f, "field": "", "offset": 0, "length": 0} if f["code"] in DISPUTED else f
-        for f in answer["findings"]
-    ]
-    found.sort(key=lambda f: (f["record"], f["order"] or 0, f["field"], f["code"]))
+    """An answer with its findings in one order."""
+    found = sorted(
+        answer["findings"], key=lambda f: (f["record"], f["order"] or 0, f["field"], f["code"])
+    )
     return {**answer, "findings": found}
 
 
