@@ -79,22 +79,24 @@ def command(
 def _answers(
     files: tuple[str, ...], envelope: Envelope, parser: ParserChoice, settings: Settings
 ) -> Iterator[Answer]:
-    from pipeline.cli.cold_start import announce_if_cold
+    from pipeline.cli.cold_start import compile_if_cold
     from pipeline.cli.judge import judge
     from rules import load_plan
 
-    announce_if_cold()
+    compile_if_cold()
     return judge(inputs(files, settings.limits), envelope, load_plan(), parser, settings)
 
 
 def _write_text(answers: Iterator[Answer], details: int) -> int:
     from pipeline.cli.console import console
-    from pipeline.report.screen import show
+    from pipeline.report.screen import show, show_not_checked
 
-    screen, worst = console(), 0
+    screen, worst, plan = console(), 0, None
     for answer in answers:
         show(answer, screen, details)
-        worst = max(worst, answer.worst)
+        worst, plan = max(worst, answer.worst), answer.plan
+    if plan is not None:
+        show_not_checked(plan, screen)
     return worst
 
 

@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-import os
-from importlib.util import find_spec
-from pathlib import Path
-
 import click
 
-_CACHED = "*.nbi"
+from pipeline.kernels import compile_all, is_cold
 
 
-def announce_if_cold() -> None:
-    """Say on standard error that importing the engine will compile it, where it will.
+def compile_if_cold() -> None:
+    """Compile the kernels where this processor's cache lacks them, and say so on standard error.
 
-    Kernels have explicit signatures, so they compile when imported and are kept on disk.
+    To be called before anything imports the engine, which would compile in silence.
     """
-    if not any(any(folder.rglob(_CACHED)) for folder in _cache_folders()):
-        click.echo(
-            "首次啟動：為這台電腦的處理器編譯，只需一次，約半分鐘…\n"
-            "First start: compiling kernels for this CPU, once, about half a minute…",
-            err=True,
-        )
-
-
-def _cache_folders() -> list[Path]:
-    if chosen := os.environ.get("NUMBA_CACHE_DIR"):
-        return [Path(chosen)]
-    kernels = find_spec("pipeline.kernels")
-    return [Path(p) / "__pycache__" for p in (kernels and kernels.submodule_search_locations) or ()]
+    if not is_cold():
+        return
+    click.echo(
+        "首次啟動：為這台電腦的處理器編譯，只需一次，約 30 秒…\n"
+        "First start: compiling kernels for this CPU, once, about 30 s…",
+        err=True,
+    )
+    compile_all()

@@ -52,12 +52,12 @@ def command(
       nhi-upload receipt 01JAB… --store ./store --format csv > errors.csv
       nhi-upload receipt 01JAB… --store ./store --zip receipt.zip --password-prompt
     """
-    from pipeline.cli.cold_start import announce_if_cold
+    from pipeline.cli.cold_start import compile_if_cold
 
     uri = store_uri_of(store_uri, settings)
     if password_prompt and zip_file is None:
         raise click.UsageError("--password-prompt 須與 --zip 併用 goes with --zip")
-    announce_if_cold()
+    compile_if_cold()
     from pipeline.cli.stored import answer_from_store
 
     data = _written(answer_from_store(uri, upload_id, settings), shape, encoding)

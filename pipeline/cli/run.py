@@ -61,10 +61,10 @@ def command(
       nhi-upload run visits.xml --store ./store --mode precheck --strict
       nhi-upload run day.zip --store ./store --received-at 2025-11-20T21:00
     """
-    from pipeline.cli.cold_start import announce_if_cold
+    from pipeline.cli.cold_start import compile_if_cold
 
     uri = store_uri_of(store_uri, settings)
-    announce_if_cold()
+    compile_if_cold()
     from pipeline.run import RunOptions
 
     options = RunOptions(

@@ -7,7 +7,7 @@ Written for a vendor's terminal and for a build log alike: colours only on a ter
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import islice
 
 from rich.console import Console
@@ -18,6 +18,7 @@ from pipeline.report.answer import Answer, Finding
 from pipeline.report.masking import masked
 from pipeline.report.printable import printable
 from pipeline.report.texts import field_name, not_checked, refusal_text, rule_text
+from rules.plan import Plan
 
 DETAILS_PER_CODE = 10
 _SHOWN_CHARACTERS = 40
@@ -45,7 +46,6 @@ def show(answer: Answer, console: Console, details: int = DETAILS_PER_CODE) -> N
             groups.setdefault((finding.code, finding.rule), []).append((finding, place))
         for group in sorted(groups.values(), key=len, reverse=True):
             _show_group(answer, group, console, details)
-        _show_not_checked(answer, console)
     console.print()
 
 
@@ -123,15 +123,11 @@ def _value(finding: Finding) -> str:
     return f"「{printable(shown, _SHOWN_CHARACTERS)}」" if shown.strip() else "（空白 blank）"
 
 
-def _show_not_checked(answer: Answer, console: Console) -> None:
-    needs = Counter(need for _, need in not_checked(answer.plan))
+def show_not_checked(plan: Plan, console: Console) -> None:
+    """Print how many rules an offline check can't decide, and what they would need."""
+    needs = Counter(need for _, need in not_checked(plan))
     if not needs:
         return
-    listed = "、".join(_need_lines(needs))
-    text = f"\n  未檢查 not checked: {needs.total()} 條規則 rules（需要 they need: {listed}）"
+    listed = "、".join(f"{need} × {count}" for need, count in needs.most_common())
+    text = f"未檢查 not checked: {needs.total()} 條規則 rules（需要 they need: {listed}）"
     _say(console, Text(text, style="dim"))
-
-
-def _need_lines(needs: Counter[str]) -> Iterator[str]:
-    for need, count in needs.most_common():
-        yield f"{need} × {count}"

@@ -1,0 +1,205 @@
+"""``run`` and ``receipt``: from files to a store and back to the very same receipts."""
+
+import os
+import pty
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import orjson
+import pytest
+import pyzipper
+
+from pipeline.cli import WRONG_USAGE, main
+
+SAMPLES = Path(__file__).parent.parent / "fixtures" / "samples"
+GOOD = "01_cm_clinic_normal_A.xml"
+MIXED = "14_mixed_batch_with_errors.xml"
+REFUSED = "17_bad_utf8.xml"
+AS_OF = "2025-05-01T12:00:00+08:00"
+
+Out = pytest.CaptureFixture[bytes]
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Path:
+    folder = tmp_path / "inbox"
+    folder.mkdir()
+    for name in (GOOD, MIXED, REFUSED):
+        shutil.copy(SAMPLES / name, folder)
+    return folder
+
+
+def run(inbox: Path, *more: str) -> int:
+    store = str(inbox.parent / "store")
+    return main(["run", str(inbox), "--store", store, "--received-at", AS_OF, *more])
+
+
+def receipt(out: Out, inbox: Path, upload_id: str, *more: str) -> bytes:
+    out.readouterr()
+    assert main(["receipt", upload_id, "--store", str(inbox.parent / "store"), *more]) == 0
+    return out.readouterr().out
+
+
+def upload_ids(receipts: Path) -> dict[str, str]:
+    """Start of the upload's name -> upload id, from the names of the receipt files."""
+    stems = [path.stem.rpartition("-") for path in receipts.glob("*.txt")]
+    return {name: upload_id for name, _, upload_id in stems}
+
+
+def test_run_says_what_came_of_it(capsysbinary: Out, inbox: Path) -> None:
+    assert run(inbox) == 0
+    said = capsysbinary.readouterr().out.decode()
+    assert "收下 taken 2，整批退件 refused 1" in said
+    assert "接受 accepted 2" in said
+    assert "退件 rejected 9" in said
+    assert "D005" in said
+    assert f"{REFUSED}  Y014" in said
+
+
+def test_run_as_json(capsysbinary: Out, inbox: Path) -> None:
+    assert run(inbox, "--format", "json") == 0
+    said = orjson.loads(capsysbinary.readouterr().out)
+    assert (said["uploads"], said["done"], said["refused"]) == (3, 2, 1)
+    assert said["counts"]["records_rejected"] == 9
+    assert said["codes"]["D005"] == 1
+    assert said["refusals"][0]["code"] == "Y014"
+
+
+def test_strict_answers_like_check(inbox: Path) -> None:
+    assert run(inbox, "--strict") == 2
+    (inbox / REFUSED).unlink()
+    assert main(["run", str(inbox), "--store", str(inbox.parent / "b"), "--strict"]) == 1
+    (inbox / MIXED).unlink()
+    good = ["run", str(inbox), "--store", str(inbox.parent / "c"), "--received-at", AS_OF]
+    assert main([*good, "--strict"]) == 0
+
+
+def test_receipts_are_written_for_whoever_needs_one(inbox: Path, tmp_path: Path) -> None:
+    receipts = tmp_path / "receipts"
+    assert run(inbox, "--receipts", str(receipts)) == 0
+    names = sorted(path.name for path in receipts.iterdir())
+    assert [name[:3] for name in names] == ["14_", "14_", "17_", "17_"]
+    assert [name[-4:] for name in names] == [".csv", ".txt"] * 2
+
+
+def test_a_stored_receipt_is_the_same_again(capsysbinary: Out, inbox: Path, tmp_path: Path) -> None:
+    receipts = tmp_path / "receipts"
+    run(inbox, "--receipts", str(receipts))
+    for name, upload_id in upload_ids(receipts).items():
+        file = receipts / f"{name}-{upload_id}"
+        assert receipt(capsysbinary, inbox, upload_id) == file.with_suffix(".txt").read_bytes()
+        again = receipt(capsysbinary, inbox, upload_id, "--format", "csv")
+        assert again == file.with_suffix(".csv").read_bytes()
+
+
+def test_a_stored_verdict_is_what_check_says(
+    capsysbinary: Out, inbox: Path, tmp_path: Path
+) -> None:
+    run(inbox, "--receipts", str(tmp_path / "receipts"))
+    ids = upload_ids(tmp_path / "receipts")
+    for name in (MIXED, REFUSED):
+        stored = receipt(capsysbinary, inbox, ids[name.removesuffix(".xml")], "--format", "json")
+        main(["check", str(SAMPLES / name), "--as-of", AS_OF, "--format", "json"])
+        checked = orjson.loads(capsysbinary.readouterr().out)
+        assert orjson.loads(stored) | {"parser": checked["parser"]} == checked
+
+
+def test_an_encrypted_zip_opens_with_its_secret_only(
+    capsysbinary: Out, inbox: Path, tmp_path: Path
+) -> None:
+    run(inbox, "--receipts", str(tmp_path / "receipts"))
+    upload_id = upload_ids(tmp_path / "receipts")[MIXED.removesuffix(".xml")]
+    plain = receipt(capsysbinary, inbox, upload_id)
+    packed = tmp_path / "r.zip"
+    store = str(inbox.parent / "store")
+    assert main(["receipt", upload_id, "--store", store, "--zip", str(packed)]) == 0
+    said = capsysbinary.readouterr()
+    assert said.out == b""
+    secret = said.err.decode().split("once: ")[1].split("\n")[0]
+    with pyzipper.AESZipFile(packed) as pack:
+        (entry,) = pack.infolist()
+        assert entry.flag_bits & 1
+        with pytest.raises(RuntimeError):
+            pack.read(entry)
+        pack.setpassword(secret.encode())
+        assert pack.read(entry) == plain
+
+
+def test_the_password_is_asked_for(inbox: Path, tmp_path: Path) -> None:
+    run(inbox, "--receipts", str(tmp_path / "receipts"))
+    upload_id = upload_ids(tmp_path / "receipts")[MIXED.removesuffix(".xml")]
+    packed = tmp_path / "r.zip"
+    store = str(inbox.parent / "store")
+    code, _ = in_terminal(
+        ["receipt", upload_id, "--store", store, "--zip", str(packed), "--password-prompt"],
+        {b"Password": b"s3cret\n", b"Repeat": b"s3cret\n"},
+    )
+    assert code == 0
+    with pyzipper.AESZipFile(packed) as pack:
+        pack.setpassword(b"s3cret")
+        assert pack.namelist() == [f"{upload_id}.txt"]
+        assert pack.read(pack.namelist()[0])
+
+
+def test_a_terminal_gets_colours_and_no_color_takes_them_away() -> None:
+    arguments = ["check", str(SAMPLES / MIXED), "--as-of", AS_OF]
+    code, coloured = in_terminal(arguments)
+    assert code == 1
+    assert b"\x1b[" in coloured
+    _, plain = in_terminal(arguments, NO_COLOR="1")
+    assert b"\x1b[3" not in plain
+
+
+def in_terminal(
+    arguments: list[str], answers: dict[bytes, bytes] | None = None, **environment: str
+) -> tuple[int, bytes]:
+    """Run the command with a pseudo-terminal on all three streams, answering what it asks."""
+    leader, follower = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pipeline", *arguments],
+        stdin=follower, stdout=follower, stderr=follower, start_new_session=True,
+        env=os.environ | {"TERM": "xterm-256color"} | environment,
+    )  # fmt: skip
+    os.close(follower)
+    said, waiting = b"", dict(answers or {})
+    try:
+        while chunk := os.read(leader, 65536):
+            said += chunk
+            for question in [q for q in waiting if q in said]:
+                time.sleep(0.2)  # a prompt drops what was typed before it turned the echo off
+                os.write(leader, waiting.pop(question))
+    except OSError:  # Linux says so when the other side has closed
+        pass
+    finally:
+        os.close(leader)
+    return process.wait(timeout=120), said
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["run"],
+        ["run", "no-such-folder", "--store", "STORE"],
+        ["run", "."],
+        ["receipt", "X", "--store", "STORE/nowhere"],
+        ["receipt", "X", "--store", "STORE", "--password-prompt"],
+        ["receipt", "X"],
+    ],
+)
+def test_wrong_usage(
+    capsysbinary: Out, tmp_path: Path, arguments: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NHI_UPLOAD_STORE", raising=False)
+    store = str(tmp_path / "store")
+    assert main([a.replace("STORE", store) for a in arguments]) == WRONG_USAGE
+    assert capsysbinary.readouterr().err
+    assert not Path(store).exists()
+
+
+def test_an_unknown_upload(capsysbinary: Out, inbox: Path) -> None:
+    run(inbox)
+    assert main(["receipt", "01NOSUCH", "--store", str(inbox.parent / "store")]) == WRONG_USAGE
+    assert "01NOSUCH" in capsysbinary.readouterr().err.decode()
