@@ -77,10 +77,10 @@ class Store:
         self._sequence = _last_sequence(self._tables)
         self._staged: dict[str, list[pa.Table]] = defaultdict(list)
         self._first_sequence = self._sequence + 1
-        self.archive = Archive(layout.raw)
         self.state = MemoryState()
         self.current = CurrentTables(layout, self._tables, self._prefix, self.state)
         self.redeliveries = Redeliveries(self._tables, mode)
+        self.archive = Archive(layout.raw)
 
     def close(self) -> None:
         """Let go of the files. What was staged and not committed is forgotten."""

@@ -1,0 +1,249 @@
+"""A run's tables against the slow store, whatever the batching, and as any reader sees them."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+
+import duckdb
+import polars as pl
+import pyarrow.compute as pc
+import pytest
+from deltalake import DeltaTable
+from store_oracle import SlowStore, stored_history, stored_visits, table
+
+from pipeline.archive import Archive
+from pipeline.generate import DEFAULT_AS_OF, generate
+from pipeline.ingest import SourceMissingError
+from pipeline.run import RunOptions, run
+from rules import load_plan
+
+SAMPLES = Path(__file__).parents[1] / "fixtures" / "samples"
+SAMPLE_MOMENT = datetime.fromisoformat("2025-04-02T20:55:00+08:00")
+
+
+@pytest.fixture(scope="module")
+def country(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A generated folder, with corrections and deletes among its uploads."""
+    folder = tmp_path_factory.mktemp("country")
+    generate(800, 40, 11, 0.05, folder)
+    return folder
+
+
+@cache
+def slow(folder: Path, received_at: datetime) -> SlowStore:
+    """What the slow store comes to after a folder."""
+    store = SlowStore()
+    for path in sorted(folder.glob("*.xml")):
+        store.take(path.read_bytes(), received_at)
+    return store
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        RunOptions(received_at=DEFAULT_AS_OF),
+        RunOptions(received_at=DEFAULT_AS_OF, batch_uploads=3, commit_uploads=5),
+        RunOptions(received_at=DEFAULT_AS_OF, batch_bytes=1, commit_bytes=1, workers=3),
+    ],
+    ids=["one batch", "few uploads a commit", "a commit an upload"],
+)
+def test_tables_are_those_of_the_slow_store(
+    country: Path, tmp_path: Path, options: RunOptions
+) -> None:
+    expected = slow(country, DEFAULT_AS_OF)
+    summary = run([country], tmp_path / "store", load_plan(), options)
+    assert summary.done + summary.refused == expected.sequence
+    assert stored_visits(tmp_path / "store") == expected.visits
+    assert stored_history(tmp_path / "store") == expected.history
+
+
+def test_two_runs_are_one(country: Path, tmp_path: Path) -> None:
+    """State is found again in the tables when the store is opened anew."""
+    expected = slow(country, DEFAULT_AS_OF)
+    paths = sorted(country.glob("*.xml"))
+    for part in (paths[:17], paths[17:18], paths[18:]):
+        run(part, tmp_path / "store", load_plan(), RunOptions(received_at=DEFAULT_AS_OF))
+    assert stored_visits(tmp_path / "store") == expected.visits
+    assert stored_history(tmp_path / "store") == expected.history
+
+
+def test_every_reader_sees_the_same_rows(country: Path, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    options = RunOptions(received_at=DEFAULT_AS_OF, batch_uploads=3, commit_uploads=3)
+    run([country], store, load_plan(), options)
+    for name in ("visits", "orders"):
+        path = str(store / "tables" / name)
+        keys = sorted(pl.read_delta(path)["visit_key"])
+        dataset = DeltaTable(path).to_pyarrow_dataset()
+        assert sorted(dataset.to_table()["visit_key"].to_pylist()) == keys
+        found = duckdb.from_arrow(dataset).project("visit_key").fetchall()
+        assert sorted(key for (key,) in found) == keys
+        wanted = pc.field("treatment_id") == keys[0]  # a column without statistics
+        assert dataset.to_table(filter=wanted).num_rows == keys.count(keys[0]) > 0
+        wanted = pc.field("sequence") == dataset.to_table()["sequence"][0].as_py()
+        assert dataset.to_table(filter=wanted).num_rows > 0
+        DeltaTable(path).create_checkpoint()
+        assert sorted(pl.read_delta(path)["visit_key"]) == keys
+
+
+def test_a_redelivery_changes_nothing(country: Path, tmp_path: Path) -> None:
+    store, options = tmp_path / "store", RunOptions(received_at=DEFAULT_AS_OF)
+    first = run([country], store, load_plan(), options)
+    versions = {p.name: DeltaTable(p).version() for p in (store / "tables").iterdir()}
+    size = (store / "raw" / "pack-000001.zst").stat().st_size
+    again = run([country], store, load_plan(), options)
+    assert (again.redelivered, again.done, again.refused) == (first.uploads, 0, 0)
+    now = {p.name: DeltaTable(p).version() for p in (store / "tables").iterdir()}
+    assert {n for n in now if now[n] != versions[n]} == {"uploads"}
+    assert (store / "raw" / "pack-000001.zst").stat().st_size == size
+    rows = table(store, "uploads")
+    ids = dict(rows.filter(pl.col("redelivery_of").is_null()).select("name", "upload_id").rows())
+    assert dict(again.redeliveries) == ids
+
+
+def test_the_same_bytes_under_another_name_are_a_new_upload(tmp_path: Path) -> None:
+    folder, store = tmp_path / "in", tmp_path / "store"
+    folder.mkdir()
+    for name in ("a.xml", "b.xml"):
+        shutil.copy(SAMPLES / "01_cm_clinic_normal_A.xml", folder / name)
+    options = RunOptions(received_at=SAMPLE_MOMENT)
+    summary = run([folder, folder / "a.xml"], store, load_plan(), options)
+    assert (summary.done, summary.redelivered) == (2, 1)
+    (visit,) = stored_visits(store).values()
+    assert visit.sequence == 2
+
+
+def test_samples_end_as_their_notes_say(tmp_path: Path) -> None:
+    """Sample 10 deletes sample 01; C and E of sample 04's refill are noted."""
+    store = tmp_path / "store"
+    summary = run([SAMPLES], store, load_plan(), RunOptions(received_at=SAMPLE_MOMENT))
+    assert [(n[:2], r.code) for n, r in summary.refusals] == [
+        ("15", "Y007"), ("16", "Y015"), ("17", "Y014"),
+    ]  # fmt: skip
+    expected = slow(SAMPLES, SAMPLE_MOMENT)
+    assert stored_visits(store) == expected.visits
+    assert [action for *_, action in stored_history(store)].count("cancel") == 1
+    assert "G2W4YTA17GEHM3C43C8C" not in expected.visits
+
+
+def edited(sample: str, **values: str) -> bytes:
+    """A sample with other values in some fields."""
+    text = next(SAMPLES.glob(f"{sample}_*.xml")).read_bytes()
+    for name, value in values.items():
+        start = text.index(f"<{name}>".encode()) + len(name) + 2
+        text = text[:start] + value.encode() + text[text.index(b"</", start) :]
+    return text
+
+
+@pytest.mark.parametrize(
+    ("payload", "moment", "finding"),
+    [
+        (edited("01", M05="3599019970"), SAMPLE_MOMENT, ("M15", "D086", "state/not-own-record")),
+        (
+            edited("10", M05="3599019970"),
+            SAMPLE_MOMENT,
+            ("H01", "D001", "state/delete-of-not-own-record"),
+        ),
+        (
+            edited("01", M44="999"),
+            datetime.fromisoformat("2025-05-01T00:00:00+08:00"),
+            ("M11", "BH", "state/correction-too-late"),
+        ),
+        (edited("01", M44="999"), datetime.fromisoformat("2025-04-30T23:59:59+08:00"), None),
+    ],
+    ids=["put of another's", "delete of another's", "too late", "just in time"],
+)
+def test_state_rules_reject_and_leave_the_earlier_record(
+    tmp_path: Path, payload: bytes, moment: datetime, finding: tuple[str, str, str] | None
+) -> None:
+    store = tmp_path / "store"
+    (tmp_path / "a.xml").write_bytes(edited("01"))
+    (tmp_path / "b.xml").write_bytes(payload)
+    plan = load_plan()
+    run([tmp_path / "a.xml"], store, plan, RunOptions(received_at=SAMPLE_MOMENT))
+    before = stored_visits(store)
+    summary = run([tmp_path / "b.xml"], store, plan, RunOptions(received_at=moment))
+    found = table(store, "findings").select("field", "code", "rule").rows()
+    assert found == ([finding] if finding else [])
+    assert summary.counts.records_rejected == len(found)
+    assert (stored_visits(store) == before) == bool(finding)
+
+
+def test_a_delete_of_nothing_is_a_finding_but_not_checked_in_a_precheck(tmp_path: Path) -> None:
+    sample = SAMPLES / "10_delete_D.xml"
+    official = run([sample], tmp_path / "s", load_plan(), RunOptions(received_at=SAMPLE_MOMENT))
+    assert official.codes == {"D001": 1}
+    options = RunOptions(mode="precheck", received_at=SAMPLE_MOMENT)
+    assert run([sample], tmp_path / "s", load_plan(), options).codes == {}
+    assert table(tmp_path / "s", "precheck_history").is_empty()
+
+
+def test_a_precheck_never_touches_official_tables(country: Path, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    options = RunOptions(mode="precheck", received_at=DEFAULT_AS_OF)
+    assert run([country], store, load_plan(), options).done
+    assert stored_visits(store, "precheck_") == slow(country, DEFAULT_AS_OF).visits
+    assert stored_visits(store) == {}
+    # The official upload of the same files is no redelivery of the pre-check.
+    assert run([country], store, load_plan(), RunOptions(received_at=DEFAULT_AS_OF)).done
+    said = {key: visit.fields for key, visit in stored_visits(store, "precheck_").items()}
+    assert {key: visit.fields for key, visit in stored_visits(store).items()} == said
+
+
+def test_special_codes_are_kept_apart_by_person_and_moment(tmp_path: Path) -> None:
+    """Records from before 2.0 all carry the same code; each is its own visit."""
+    early = datetime.fromisoformat("2024-09-02T21:00:00+08:00")
+
+    def sent(name: str, moment: str, **values: str) -> None:
+        payload = edited("01", M15="SM" + "0" * 18, **values)
+        (tmp_path / name).write_bytes(payload.replace(b"1140305093012", moment.encode()))
+
+    sent("a.xml", "1130831235959")
+    sent("b.xml", "1130831235958")
+    sent("c.xml", "1130831235959", M44="111")
+    store, expected = tmp_path / "store", SlowStore()
+    for name in ("a.xml", "b.xml", "c.xml"):
+        run([tmp_path / name], store, load_plan(), RunOptions(received_at=early))
+        expected.take((tmp_path / name).read_bytes(), early)
+    assert len(expected.visits) == 2
+    assert stored_visits(store) == expected.visits
+
+
+def test_every_upload_is_archived_and_each_row_points_into_it(
+    country: Path, tmp_path: Path
+) -> None:
+    store = tmp_path / "store"
+    run([country], store, load_plan(), RunOptions(received_at=DEFAULT_AS_OF))
+    digests = dict(table(store, "uploads").select("upload_id", "sha256").rows())
+    with Archive(store / "raw") as archive:
+        for row in table(store, "visits").sample(50, seed=1).to_dicts():
+            payload = archive.read(bytes.fromhex(digests[row["upload_id"]]))
+            record = payload[row["byte_offset"] : row["byte_offset"] + row["byte_length"]]
+            assert record.startswith(b"<REC>")
+            assert row["M15"].encode() in record
+
+
+def test_bad_files_are_refusals_and_the_rest_is_taken(country: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    shutil.copytree(country, folder)
+    (folder / "broken.zip").write_bytes(b"PK\x03\x04")
+    (folder / "empty.xml").write_bytes(b"")
+    (folder / "noise.xml").write_bytes(bytes(range(256)) * 40)
+    (folder / "dangling.xml").symlink_to("nowhere")
+    options = RunOptions(received_at=DEFAULT_AS_OF)
+    summary = run([folder], tmp_path / "store", load_plan(), options)
+    codes = {name: refusal.code for name, refusal in summary.refusals}
+    assert codes["broken.zip"] == codes["dangling.xml"] == "Z003"
+    assert {"empty.xml", "noise.xml"} <= codes.keys()
+    assert stored_visits(tmp_path / "store").keys() == slow(country, DEFAULT_AS_OF).visits.keys()
+    again = run([folder], tmp_path / "store", load_plan(), options)
+    assert again.redelivered == again.uploads == summary.uploads
+
+
+def test_a_missing_source_makes_no_store(tmp_path: Path) -> None:
+    with pytest.raises(SourceMissingError):
+        run([tmp_path / "nowhere"], tmp_path / "store", load_plan())
+    assert not (tmp_path / "store").exists()
