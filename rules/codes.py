@@ -25,7 +25,8 @@ _SHAPED = re.compile(r"([A-Za-z]*)([0-9]+)([A-Za-z]?)")
 
 @dataclass(frozen=True)
 class ErrorCode:
-    """One error code of the insurer. ``report_on`` is the field a finding stands on."""
+    """One error code of the insurer. ``report_on`` is the field a finding stands on;
+    ``decidable_by`` says who can tell: a ``DecidedBy``, for tables ``reference NAME``."""
 
     code: str
     level: str
@@ -35,6 +36,7 @@ class ErrorCode:
     report_on: str
     severity: str
     provenance: str
+    decidable_by: str
 
 
 def closed_list(field_id: str) -> frozenset[str] | None:
