@@ -8,6 +8,7 @@ libxml2's own limits kept; a DOCTYPE is refused before libxml2 sees the document
 from __future__ import annotations
 
 import re
+from typing import Any, cast
 
 from lxml import etree
 
@@ -35,7 +36,7 @@ def parse_lxml(
     text = payload[decoded.body :].decode(codec)
     builder = Builder(payload, tags(text, codec, decoded.body), limits, codec)
     parser = etree.XMLParser(
-        target=builder,
+        target=cast(Any, builder),
         encoding="utf-8",
         resolve_entities=False,
         load_dtd=False,

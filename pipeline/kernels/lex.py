@@ -34,7 +34,7 @@ def _reference(buf: Any, i: int) -> int:
         i += 3 if hexadecimal else 2
         value, digits = 0, 0
         while buf[i] != 59:
-            c = np.int64(buf[i])
+            c: Any = np.int64(buf[i])
             if 48 <= c <= 57:
                 digit = c - 48
             elif hexadecimal and 97 <= (c | 32) <= 102:
@@ -140,7 +140,7 @@ def odd_leaf(buf: Any, base: int, i: int, encoding: int) -> Any:
 
 
 @inlined
-def field_at(table: Any, word: int) -> int:
+def field_at(table: Any, word: int) -> Any:
     """Field of the tag ``Xdd`` in the low three bytes: visit 0-63, order 64+, -1 unknown."""
     letter = (word & 0xFF) - 65
     tens = ((word >> 8) & 0xFF) - 48
@@ -151,7 +151,7 @@ def field_at(table: Any, word: int) -> int:
 
 
 @inlined
-def container(buf: Any, i: int, length: int) -> bool:
+def container(buf: Any, i: int, length: int) -> Any:
     """Whether the name is one of RECS, REC, MSH, MB, MB1, MB2."""
     a, b, c = buf[i], buf[i + 1], buf[i + 2]
     if a == 77 and b == 66:

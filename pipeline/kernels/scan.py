@@ -13,13 +13,15 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import numba
 import numpy as np
-from numba import carray, njit, types
+from numba import njit, types
 
 from pipeline.kernels.lex import container, field_at, inlined, odd_leaf, skip_blank, text_end
 from pipeline.kernels.simd import count_word, int16_at, int32_at, int64_at, load32, load48, uint8_at
 from schemas import ORDER_FIELDS, VISIT_FIELDS
 
+_carray: Any = vars(numba)["carray"]  # exported, but not in numba's type stubs
 BIG5, UTF8 = 0, 1
 OK, DECLINED = 0, 1
 _Y002, _Y004, _Y005 = 0, 2, 3  # in pipeline.columns.FAULT_CODES
@@ -113,7 +115,7 @@ def _cell(out: Any, s: Any, field: int, start: int, end: int, rewrite: int) -> b
 @inlined
 def _in_leaf_box(
     buf: Any, base: int, i: int, encoding: int, limits: Any, table: Any, out: Any, s: Any
-) -> int:
+) -> Any:
     """One tag inside MSH, MB1 or MB2; index behind it (behind the element), -1 to decline."""
     where = s[_WHERE]
     word = load32(base + i + 1)
@@ -243,7 +245,7 @@ def _document(
 @inlined
 def _borrow(array: Any) -> Any:
     """The same array without a reference count: counting at each call costs six times the scan."""
-    return carray(int32_at(array.ctypes.data), array.shape)
+    return _carray(int32_at(array.ctypes.data), array.shape)
 
 
 _bytes = types.Array(types.uint8, 1, "C", readonly=True)
@@ -292,11 +294,11 @@ def scan(
         _borrow(rewritten), _borrow(faults),
     )  # fmt: skip
     owned = np.zeros(16, np.int64)
-    s = carray(int64_at(owned.ctypes.data), 8)
-    most = carray(int64_at(owned.ctypes.data + 64), 3)
+    s = _carray(int64_at(owned.ctypes.data), 8)
+    most = _carray(int64_at(owned.ctypes.data + 64), 3)
     before = np.zeros(8, np.int64)
-    bytes_ = carray(uint8_at(buf.ctypes.data), buf.shape[0])
-    fields = carray(int16_at(table.ctypes.data), table.shape[0])
+    bytes_ = _carray(uint8_at(buf.ctypes.data), buf.shape[0])
+    fields = _carray(int16_at(table.ctypes.data), table.shape[0])
     for d in range(bodies.shape[0]):
         before[:] = s
         most[0] = s[_RECORDS] + limits[d, 0]

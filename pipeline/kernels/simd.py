@@ -18,6 +18,11 @@ _I8 = ir.IntType(8)
 _ZERO = ir.Constant(ir.IntType(32), 0)
 
 
+def _native(define: Any) -> Any:
+    """A function of machine code, by what it makes of its arguments."""
+    return intrinsic(define)
+
+
 def _load(bits: int) -> Any:
     def define(_context: Any, address: Any) -> Any:
         def generate(_ctx: Any, builder: Any, _signature: Any, args: Any) -> Any:
@@ -27,7 +32,7 @@ def _load(bits: int) -> Any:
 
         return types.int64(types.intp), generate
 
-    return intrinsic(define)
+    return _native(define)
 
 
 load32 = _load(32)  # four bytes, little endian, as int64
@@ -39,9 +44,10 @@ def _pointer(item: Any) -> Any:
         def generate(_ctx: Any, builder: Any, _signature: Any, args: Any) -> Any:
             return builder.inttoptr(args[0], ir.IntType(item.bitwidth).as_pointer())
 
-        return types.CPointer(item)(types.intp), generate
+        pointer: Any = types.CPointer
+        return pointer(item)(types.intp), generate
 
-    return intrinsic(define)
+    return _native(define)
 
 
 uint8_at = _pointer(types.uint8)
@@ -50,7 +56,7 @@ int32_at = _pointer(types.int32)
 int64_at = _pointer(types.int64)
 
 
-@intrinsic
+@_native
 def text_run(_context: Any, address: Any) -> Any:
     """How many of the next 32 bytes are plain text: not below 0x20, not < & ], not above 0x7F."""
 
@@ -69,7 +75,7 @@ def text_run(_context: Any, address: Any) -> Any:
     return types.int64(types.intp), generate
 
 
-@intrinsic
+@_native
 def blank_run(_context: Any, address: Any) -> Any:
     """How many of the next 32 bytes are spaces."""
 
@@ -82,7 +88,7 @@ def blank_run(_context: Any, address: Any) -> Any:
     return types.int64(types.intp), generate
 
 
-@intrinsic
+@_native
 def count_word(_context: Any, address: Any, word: Any) -> Any:
     """How often the four bytes of ``word`` start within the next 32 bytes (reads 35)."""
 
@@ -104,7 +110,7 @@ def count_word(_context: Any, address: Any, word: Any) -> Any:
     return types.int64(types.intp, types.int64), generate
 
 
-@intrinsic
+@_native
 def copy32(_context: Any, source: Any, target: Any) -> Any:
     """Copy 32 bytes from one address to another."""
 

@@ -39,9 +39,9 @@ def _refer(buf: Any, i: int) -> Any:
     if c == 35:
         base = 16 if buf[i + 2] == 120 else 10
         i += 3 if base == 16 else 2
-        point = 0
+        point: Any = 0
         while buf[i] != 59:
-            d = np.int64(buf[i])
+            d: Any = np.int64(buf[i])
             point = point * base + (d - 48 if d <= 57 else (d | 32) - 87)
             i += 1
         return point, i + 1
@@ -76,13 +76,13 @@ def rewrite(
     """
     j = 0
     for k in range(offset.shape[0]):
-        i = np.int64(offset[k])
+        i: Any = np.int64(offset[k])
         stop = i + length[k]
         at[k] = j
         while i < stop:
-            c = np.int64(buf[i])
+            c: Any = np.int64(buf[i])
             if c >= 0x80 and big5[k]:
-                j = _put(out, j, np.int64(points[c * 256 + buf[i + 1]]))
+                j = _put(out, j, points[c * 256 + buf[i + 1]])
                 i += 2
             elif c == 38:
                 point, i = _refer(buf, i)
