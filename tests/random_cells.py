@@ -7,7 +7,10 @@ from hypothesis import strategies as st
 from rules.codes import closed_list
 from schemas import Field, fields
 
-MOMENTS = ["1140305093012", "1130229235959", "1140229000000", "0011231235960", "0000101000000"]
+MOMENTS = [
+    "1140305093012", "1130229235959", "1140229000000", "0011231235960", "0000101000000",
+    "0890229000000", "1890229000000", "1891231240000", "1140431000000",
+]  # fmt: skip
 PERSONS = ["A123456789", "A199999999", "F999000014", "AC01234567", "I123456785", "K19998877A"]
 INSTITUTIONS = ["3502060427", "1101110026", "359901A986", "3502060428", "35020604270"]
 TREATMENTS = [
@@ -28,18 +31,35 @@ BLANKS = st.sampled_from(["", " ", "\t\r\n", " \t ", "\u3000", "\u00a0"])
 ODD = st.text(st.sampled_from("0123456789ABCIOXYZaz .-\t中é𠀀"), max_size=24)
 
 
+def likely(field: Field) -> list[str]:
+    """Right values of a field, and the wrong ones that look most like them."""
+    return BY_KIND.get(field.kind, []) + sorted(closed_list(field.id) or ()) or ["1", "A"]
+
+
+def every_likely(names: list[str], rows: int) -> list[tuple[dict[str, str], list]]:
+    """Records, with two orders each, in which every field takes all its likely values in turn."""
+    visits: list[tuple[dict[str, str], list]] = []
+    for row in range(rows):
+        records: list[dict[str, str]] = [{}, {}, {}]
+        for name in names:
+            values = likely(fields()[name])
+            for order in (1, 2) if fields()[name].is_order else (0,):
+                records[order][name] = values[(row * max(order, 1) + order) % len(values)]
+        visits.append((records[0], records[1:]))
+    return visits
+
+
 def cell(field: Field) -> st.SearchStrategy[str]:
-    """Texts for one field; half of them are likely to be right."""
-    likely = BY_KIND.get(field.kind, []) + sorted(closed_list(field.id) or ())
-    right = st.sampled_from(likely or ["1", "A"])
-    return st.one_of(right, right, right.flatmap(_nearly), BLANKS, ODD)
+    """Texts for one field; most of them are likely to be right."""
+    right = st.sampled_from(likely(field))
+    return st.one_of(right, right, right, right, right.flatmap(_nearly), BLANKS, ODD)
 
 
 @st.composite
 def _nearly(draw: st.DrawFn, text: str) -> str:
     """One edit away."""
     at = draw(st.integers(0, len(text)))
-    put = draw(st.sampled_from(["", "0", "9", "Z", "i", " ", "中", "."]))
+    put = draw(st.sampled_from(["", "0", "9", "Z", "i", " ", "中", ".", ":", "/"]))
     return text[:at] + put + text[at + draw(st.integers(0, 1)) :]
 
 
