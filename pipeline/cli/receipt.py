@@ -62,11 +62,19 @@ def command(
 
     data = _written(answer_from_store(uri, upload_id, settings), shape, encoding)
     if zip_file is None:
-        sys.stdout.buffer.write(data)
+        _print(data, shape)
         return 0
     _write_zip(zip_file, f"{upload_id}.{_SUFFIXES[shape]}", data, _password(password_prompt))
     click.echo(f"已寫入 written: {zip_file}", err=True)
     return 0
+
+
+def _print(data: bytes, shape: str) -> None:
+    """The bytes as they are; on a terminal, which rarely speaks Big5, the text of a receipt."""
+    if shape == "text" and sys.stdout.isatty():
+        click.echo(data.decode("cp950"), nl=False)
+    else:
+        sys.stdout.buffer.write(data)
 
 
 def _written(answer: Answer, shape: str, encoding: CsvEncoding) -> bytes:

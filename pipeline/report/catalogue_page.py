@@ -95,9 +95,10 @@ def _facts(rules: Sequence[Rule]) -> Iterator[str]:
     yield f"- decided by {_DECIDED_BY[rule.decided_by]}{needs}"
     if rule.decided_by == "record":
         yield f"- applies to {_applies(rule)}"
+    first = f" (as in {rule.id})" if len(rules) > 1 else ""
     for edition in rule.editions:
         if edition.broken_when:
-            yield f"- broken when{_dates(rule, edition.start, edition.until)}: " + _code(
+            yield f"- broken when{first}{_dates(rule, edition.start, edition.until)}: " + _code(
                 edition.broken_when
             )
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import orjson
 import pytest
 import pyzipper
+from deltalake import DeltaTable
 
 from pipeline.cli import WRONG_USAGE, main
 
@@ -203,3 +204,28 @@ def test_an_unknown_upload(capsysbinary: Out, inbox: Path) -> None:
     run(inbox)
     assert main(["receipt", "01NOSUCH", "--store", str(inbox.parent / "store")]) == WRONG_USAGE
     assert "01NOSUCH" in capsysbinary.readouterr().err.decode()
+
+
+def stored_ids(inbox: Path) -> dict[str, str]:
+    table = DeltaTable(inbox.parent / "store" / "tables" / "uploads").to_pyarrow_table()
+    return {row["name"]: row["upload_id"] for row in table.to_pylist()}
+
+
+def test_a_redelivery_gets_its_first_receipt_again(
+    capsysbinary: Out, inbox: Path, tmp_path: Path
+) -> None:
+    run(inbox, "--receipts", str(tmp_path / "receipts"))
+    first = stored_ids(inbox)[MIXED]
+    run(inbox)
+    second = stored_ids(inbox)[MIXED]
+    assert first != second
+    again = receipt(capsysbinary, inbox, second)
+    assert again == receipt(capsysbinary, inbox, first)
+    assert again == next((tmp_path / "receipts").glob(f"*{first}.txt")).read_bytes()
+
+
+def test_a_receipt_of_what_could_not_be_unpacked(capsysbinary: Out, inbox: Path) -> None:
+    (inbox / "bad.zip").write_bytes(b"PK\x03\x04nonsense")
+    run(inbox)
+    said = receipt(capsysbinary, inbox, stored_ids(inbox)["bad.zip"]).decode("cp950")
+    assert "錯誤原因:Z003;" in said
