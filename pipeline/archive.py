@@ -13,6 +13,7 @@ import os
 import sqlite3
 import struct
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -123,7 +124,8 @@ class Archive:
 
     def close(self) -> None:
         """Let go of the files; what was added since the last sync is forgotten."""
-        self._pack.close()
+        with suppress(OSError):  # what is still buffered can't be written, nor is it wanted
+            self._pack.close()
         self._index.close()
 
     def _path(self, number: int) -> Path:

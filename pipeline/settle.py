@@ -112,7 +112,7 @@ class Settler:
         """Merge what was processed together and stage its rows."""
         for one, place, frame in zip(uploads, part.places, part.frames, strict=True):
             size = len(intake.uploads[place].data)
-            self._store.archive.add(bytes.fromhex(one.sha256), size, frame)
+            self._store.keep(bytes.fromhex(one.sha256), size, frame)
         decided, processed = self._merge(part.processed, uploads)
         known = [
             replace(one, envelope=envelope)

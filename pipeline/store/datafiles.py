@@ -76,9 +76,7 @@ def sync_folders(table: Path, files: Iterable[DataFile]) -> None:
 
 
 def _stats(rows: pa.Table) -> str:
-    bounds = {
-        name: pc.min_max(rows[name]).as_py() for name in rows.column_names if name in BOUNDED
-    }
+    bounds = {name: pc.min_max(rows[name]).as_py() for name in rows.column_names if name in BOUNDED}
     known = {name: found for name, found in bounds.items() if found["min"] is not None}
     return json.dumps(
         {

@@ -91,6 +91,14 @@ class Store:
         self._sequence += 1
         return self._sequence
 
+    def keep(self, digest: bytes, plain: int, frame: bytes) -> None:
+        """Take an upload's bytes into the archive, as ``Archive.add``. Raises ``StoreWriteError``.
+
+        They are durable with the next commit.
+        """
+        with _write_failures():
+            self.archive.add(digest, plain, frame)
+
     def stage(self, table: str, rows: pa.Table) -> None:
         """Take rows into the next commit. ``history`` is that of the store's mode."""
         if len(rows):
