@@ -207,8 +207,9 @@ def test_an_unknown_upload(capsysbinary: Out, inbox: Path) -> None:
 
 
 def stored_ids(inbox: Path) -> dict[str, str]:
+    """Name of each upload -> its latest upload id."""
     table = DeltaTable(inbox.parent / "store" / "tables" / "uploads").to_pyarrow_table()
-    return {row["name"]: row["upload_id"] for row in table.to_pylist()}
+    return {row["name"]: row["upload_id"] for row in table.sort_by("sequence").to_pylist()}
 
 
 def test_a_redelivery_gets_its_first_receipt_again(
