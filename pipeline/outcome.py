@@ -31,7 +31,7 @@ class Envelope:
     """What is known of an upload besides its bytes.
 
     ``received_at`` is aware; ``institution`` the sender, ``None`` to take M05 of the first record;
-    ``name`` is for people only.
+    ``name`` is for people only. ``address`` is the IP address it came from, where that is known.
     """
 
     received_at: datetime
@@ -39,6 +39,7 @@ class Envelope:
     channel: Channel = "web-api"
     mode: Mode = "official"
     name: str = ""
+    address: str | None = None
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from dataclasses import asdict
 from rules.codes import canonical_lists
 from rules.expression import lower
 from rules.functions import EPOCH, roc_moment
+from rules.lookups import tables_of
 from rules.model import Edition, Rule
 from rules.plan import Node, Plan, PlannedRule, Scope
 from rules.terms import Term, join, member, over, value_of
@@ -62,6 +63,16 @@ class _Graph:
             return self._add(Node("spread", (), (node,), "order", term.type))
         return node
 
+    def tables(self, index: int) -> tuple[str, ...]:
+        """The reference tables a node and what it stands on ask, by name."""
+        seen, waiting, found = {index}, [index], set[str]()
+        while waiting:
+            node = self.nodes[waiting.pop()]
+            found.update(tables_of(node.op, node.params))
+            waiting += set(node.args) - seen
+            seen.update(node.args)
+        return tuple(sorted(found))
+
     def _add(self, node: Node) -> int:
         if node not in self._index:
             self._index[node] = len(self.nodes)
@@ -94,6 +105,7 @@ def _planned(rule: Rule, edition: Edition, graph: _Graph) -> PlannedRule:
         remedy_zh=edition.remedy.zh,
         remedy_en=edition.remedy.en,
         subsumes=rule.subsumes,
+        tables=() if node is None else graph.tables(node),
     )
 
 

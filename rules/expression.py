@@ -15,6 +15,7 @@ from typing import Literal
 from rules.codes import named_lists
 from rules.functions import lower_call
 from rules.terms import (
+    Address,
     Codes,
     ExpressionError,
     FieldRef,
@@ -115,6 +116,10 @@ def _name(node: ast.Name) -> Operand:
         return FieldRef(fields()[node.id])
     if node.id == "sender":
         return Sender()
+    if node.id == "address":
+        return Address()
+    if node.id == "official":
+        return Term("official", (), (), "truth", "record")
     if node.id == "received":
         return Term("received", (), (), "moment", "record")
     if node.id == "orders":

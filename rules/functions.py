@@ -7,24 +7,11 @@ import re
 from collections.abc import Callable
 from datetime import datetime
 
+from rules.call import Call, Lower
 from rules.codes import closed_list
+from rules.lookups import known, lookup, since, working_days
 from rules.ops import ASPECTS, Type
-from rules.terms import (
-    VALUE_TYPES,
-    ExpressionError,
-    FieldRef,
-    Operand,
-    Term,
-    Text,
-    as_term,
-    on_field,
-    over,
-    scope_of,
-    value_of,
-)
-from schemas import Field
-
-Lower = Callable[[ast.expr], Operand]
+from rules.terms import ExpressionError, Term, on_field, over, value_of
 
 TEXT_KINDS = ("code", "text", "treatment_id", "institution", "person")
 NUMBER_KINDS = ("number", "decimal")
@@ -55,12 +42,12 @@ def lower_call(call: ast.Call, lower: Lower) -> Term:
     """The term of a function call. ``ExpressionError`` where function or arguments are wrong."""
     name = call.func.id if isinstance(call.func, ast.Name) else ""
     if name in ONE_FIELD:
-        return _one_field(_Call(name, call, lower, 1))
+        return _one_field(Call(name, call, lower, 1))
     if name not in FUNCTIONS:
         known = ", ".join(sorted([*FUNCTIONS, *ONE_FIELD]))
         raise ExpressionError(f"there is no function {name!r}; use one of {known}", call)
     handler, arguments = FUNCTIONS[name]
-    return handler(_Call(name, call, lower, arguments))
+    return handler(Call(name, call, lower, arguments))
 
 
 def roc_moment(text: str) -> datetime | None:
@@ -74,49 +61,7 @@ def roc_moment(text: str) -> datetime | None:
         return None
 
 
-class _Call:
-    """A call with its arguments taken one by one, each of the kind that is asked for."""
-
-    def __init__(self, name: str, call: ast.Call, lower: Lower, arguments: int) -> None:
-        self.name, self.node, self._lower = name, call, lower
-        self.named = {keyword.arg: keyword.value for keyword in call.keywords}
-        if self.named and name != "known":
-            raise ExpressionError(f"{name} takes no named arguments", call)
-        least = 1 if name == "malformed" else arguments
-        if not least <= len(call.args) <= arguments:
-            raise ExpressionError(
-                f"{name} takes {arguments} argument(s), not {len(call.args)}", call
-            )
-
-    def field(self, node: ast.expr, kinds: tuple[str, ...] = ()) -> Field:
-        operand = self._lower(node)
-        if not isinstance(operand, FieldRef):
-            raise ExpressionError(f"{self.name} wants a field here", node)
-        if kinds and operand.field.kind not in kinds:
-            raise ExpressionError(
-                f"{self.name} reads fields of kind {', '.join(kinds)}; "
-                f"{operand.field.id} is {operand.field.kind}",
-                node,
-            )
-        return operand.field
-
-    def text(self, node: ast.expr) -> str:
-        operand = self._lower(node)
-        if not isinstance(operand, Text):
-            raise ExpressionError(f"{self.name} wants a string here", node)
-        return operand.value
-
-    def term(self, node: ast.expr, gives: Type) -> Term:
-        term = as_term(self._lower(node))
-        if term is None or term.type != gives:
-            raise ExpressionError(f"{self.name} wants a {gives} here", node)
-        return term
-
-    def arg(self, at: int) -> ast.expr:
-        return self.node.args[at]
-
-
-def _one_field(call: _Call) -> Term:
+def _one_field(call: Call) -> Term:
     gives, kinds = ONE_FIELD[call.name]
     field = call.field(call.arg(0), kinds)
     if call.name == "repeated" and not field.is_order:
@@ -124,35 +69,35 @@ def _one_field(call: _Call) -> Term:
     return on_field(call.name, field, gives=gives)
 
 
-def _malformed(call: _Call) -> Term:
+def _malformed(call: Call) -> Term:
     aspect = call.text(call.arg(1)) if len(call.node.args) == 2 else "any"
     if aspect not in ASPECTS:
         raise ExpressionError(f"malformed knows {', '.join(ASPECTS)}, not {aspect!r}", call.arg(1))
     return on_field("malformed", call.field(call.arg(0)), aspect)
 
 
-def _unlisted(call: _Call) -> Term:
+def _unlisted(call: Call) -> Term:
     field = call.field(call.arg(0))
     if closed_list(field.id) is None:
         raise ExpressionError(f"{field.id} has no closed code list in codes.csv", call.node)
     return on_field("unlisted", field)
 
 
-def _num(call: _Call) -> Term:
+def _num(call: Call) -> Term:
     field = call.field(call.arg(0), NUMBER_KINDS)
     value = value_of(field)
     return Term("or_zero", (field.id,), (value,), "number", value.scope, value.tenths)
 
 
-def _date(call: _Call) -> Term:
+def _date(call: Call) -> Term:
     return over("date", call.term(call.arg(0), "moment"), gives="day")
 
 
-def _month(call: _Call) -> Term:
+def _month(call: Call) -> Term:
     return over("month", call.term(call.arg(0), "day"), gives="number")
 
 
-def _roc_constant(call: _Call) -> Term:
+def _roc_constant(call: Call) -> Term:
     text = call.text(call.arg(0))
     moment = roc_moment(text)
     if moment is None or len(text) != {"day": 7, "moment": 13}[call.name]:
@@ -164,7 +109,7 @@ def _roc_constant(call: _Call) -> Term:
     return Term("constant", (gives, value), (), gives, None)
 
 
-def _over_orders(call: _Call) -> Term:
+def _over_orders(call: Call) -> Term:
     condition = call.term(call.arg(0), "truth")
     if condition.scope != "order":
         raise ExpressionError(
@@ -174,7 +119,7 @@ def _over_orders(call: _Call) -> Term:
     return Term(call.name, (), (condition,), gives, "record")
 
 
-def _text_test(call: _Call) -> Term:
+def _text_test(call: Call) -> Term:
     text = call.text(call.arg(1))
     if call.name == "matches" and not _is_shape(text):
         raise ExpressionError(
@@ -193,33 +138,13 @@ def _is_shape(text: str) -> bool:
         return False
 
 
-def _holds_person(call: _Call) -> Term:
+def _holds_person(call: Call) -> Term:
     field = call.field(call.arg(0), ("treatment_id",))
     person = call.field(call.arg(1), ("person",))
     return on_field("holds_person", field, person.id)
 
 
-def _known(call: _Call) -> Term:
-    at = call.named.get("at")
-    if at is None or len(call.named) > 1:
-        raise ExpressionError('known is written known("TABLE", FIELD, at=DATE_FIELD)', call.node)
-    moment = call.field(at, tuple(kind for kind in VALUE_TYPES if kind.startswith("date")))
-    field = call.field(call.arg(1))
-    return Term(
-        "known", (call.text(call.arg(0)), field.id, moment.id), (), "truth", scope_of(field)
-    )
-
-
-def _working_days(call: _Call) -> Term:
-    return over(
-        "working_days",
-        call.term(call.arg(0), "day"),
-        call.term(call.arg(1), "day"),
-        gives="number",
-    )
-
-
-FUNCTIONS: dict[str, tuple[Callable[[_Call], Term], int]] = {
+FUNCTIONS: dict[str, tuple[Callable[[Call], Term], int]] = {
     "malformed": (_malformed, 2),
     "unlisted": (_unlisted, 1),
     "num": (_num, 1),
@@ -233,6 +158,8 @@ FUNCTIONS: dict[str, tuple[Callable[[_Call], Term], int]] = {
     "starts": (_text_test, 2),
     "matches": (_text_test, 2),
     "holds_person": (_holds_person, 2),
-    "known": (_known, 2),
-    "working_days": (_working_days, 2),
+    "known": (known, 1),
+    "lookup": (lookup, 2),
+    "since": (since, 1),
+    "working_days": (working_days, 2),
 }

@@ -17,6 +17,9 @@ have none) or, for the kinds in ``EXACT_LENGTH``, any other number of them; ``ty
 with other than digits, a date not in the calendar (ROC year 001 and later), or a value off its
 field's ``shape``. Kind ``code`` has no ``type`` (``unlisted`` speaks for it), kind ``number`` no
 shape (a range is a rule). Values are never trimmed, so a blank at an end breaks the shape.
+
+Operations on reference tables take ``keys``, one ``KeyPart`` a key column of the table. They are
+unknown where a part is blank or malformed, where the day is, and where the table isn't loaded.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Type = Literal["truth", "number", "day", "moment"]
+KeyPart = tuple[Literal["field", "text", "sender", "address"], str]
 UNKNOWN = -(2**63)
 FALSE, TRUE, MAYBE = 0, 1, 2
 
@@ -76,10 +80,16 @@ OPS: dict[str, Op] = {
     "institution_check": Op(("field",), (), "truth", "check digit of an institution code holds"),
     "sex": Op(("field",), (), "number", "1 male, 2 female, by the second character"),
     "repeated": Op(("field",), (), "truth", "another order of the record has the same value"),
-    "known": Op(("table", "field", "at"), (), "truth", "in a reference table on that date"),
+    # reference tables
+    "known": Op(("table", "keys"), ("day",), "truth", "in the table, and valid that day"),
+    "ever_known": Op(("table", "keys"), (), "truth", "in the table, whatever the day"),
+    "lookup": Op(("table", "keys", "column"), ("day",), "number", "a number the table gives"),
+    "since": Op(("table", "keys"), (), "day", "first day of the key's first period"),
+    "working_days": Op((), ("day", "day"), "number", "working days after the first to the second"),
     # values
     "constant": Op(("type", "value"), (), "number", "a number, day or moment"),
     "received": Op((), (), "moment", "moment of receipt", "record"),
+    "official": Op((), (), "truth", "an official upload, no pre-check", "record"),
     "orders": Op((), (), "number", "orders of the record", "record"),
     "date": Op((), ("moment",), "day", "calendar day of a moment"),
     "month": Op((), ("day",), "number", "year * 12 + month - 1"),
@@ -88,7 +98,6 @@ OPS: dict[str, Op] = {
     "add": Op((), ("any", "any"), "same", "sum"),
     "subtract": Op((), ("any", "any"), "number", "difference"),
     "modulo": Op((), ("number", "number"), "number", "remainder; unknown by zero"),
-    "working_days": Op((), ("day", "day"), "number", "working days after the first to the second"),
     # truths
     "equal": Op((), ("any", "any"), "truth", "=="),
     "less": Op((), ("any", "any"), "truth", "<"),

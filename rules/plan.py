@@ -25,7 +25,8 @@ class PlannedRule:
     """What a finding needs of its rule. ``node`` is the truth "broken", ``None`` for rules that
     parse, merge or nobody decides (they are in the plan for their texts).
 
-    ``field`` is where the finding stands: a field id, or an element such as ``MB2``.
+    ``field`` is where the finding stands: a field id, or an element such as ``MB2``. ``tables``
+    are the reference tables without which the node may be unknown.
     """
 
     id: str
@@ -42,6 +43,7 @@ class PlannedRule:
     remedy_zh: str
     remedy_en: str
     subsumes: tuple[str, ...] = ()
+    tables: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from rules.codes import error_codes
 from rules.document import PLACEHOLDER, Section
 from rules.expression import lower
 from rules.functions import roc_moment
+from rules.lookups import tables_of
 from rules.model import (
     Applies,
     Authority,
@@ -22,7 +23,7 @@ from rules.model import (
 )
 from rules.plan import Severity
 from rules.read_examples import examples
-from rules.terms import ExpressionError
+from rules.terms import ExpressionError, Term
 from schemas import FORMATS, fields
 
 ELEMENTS = ("RECS", "REC", "MSH", "MB", "MB1", "MB2")
@@ -31,6 +32,7 @@ ELEMENTS = ("RECS", "REC", "MSH", "MB", "MB1", "MB2")
 def read_rule(section: Section, row: str | None) -> Rule:
     """One rule of one document (one ``each`` row). ``RuleError`` where it isn't right."""
     decided_by = cast(DecidedBy, section.choice("decided_by", get_args(DecidedBy)))
+    editions = _editions(section, decided_by)
     rule = Rule(
         id=section.text("id"),
         status=cast(Status, section.choice("status", get_args(Status))),
@@ -39,11 +41,11 @@ def read_rule(section: Section, row: str | None) -> Rule:
         decided_by=decided_by,
         field=_field(section),
         applies=_applies(section),
-        editions=_editions(section, decided_by),
+        editions=editions,
         authority=_authority(section),
         examples=examples(section, row),
         why=_optional_bilingual(section, "why"),
-        needs=_needs(section, decided_by),
+        needs=_needs(section, decided_by, editions),
         reason=_reason(section, decided_by),
         stops=section.flag("stops"),
         subsumes=section.texts("subsumes"),
@@ -199,11 +201,24 @@ def _optional_bilingual(section: Section, key: str) -> Bilingual | None:
     return _bilingual(section, key) if section.has(key) else None
 
 
-def _needs(section: Section, decided_by: str) -> str:
+def _needs(section: Section, decided_by: str, editions: tuple[Edition, ...]) -> str:
+    """What must be there; for rules that ask reference tables, the names of these."""
     needs = section.text("needs", "")
-    if not needs and decided_by in ("state", "reference"):
+    asked = {
+        table
+        for edition in editions
+        if edition.broken_when is not None
+        for table in _tables(lower(edition.broken_when))
+    }
+    if asked and (needs or decided_by != "reference"):
+        raise section.fail("broken_when asks reference tables: say decided_by: reference, no needs")
+    if not asked and not needs and decided_by in ("state", "reference"):
         raise section.fail(f"needs is missing; say what {decided_by} must be there")
-    return needs
+    return ", ".join(sorted(asked)) or needs
+
+
+def _tables(term: Term) -> set[str]:
+    return set(tables_of(term.op, term.params)).union(*(_tables(arg) for arg in term.args))
 
 
 def _reason(section: Section, decided_by: str) -> Bilingual | None:

@@ -74,13 +74,18 @@ class Sender:
 
 
 @dataclass(frozen=True)
+class Address:
+    """The address the upload came from."""
+
+
+@dataclass(frozen=True)
 class Codes:
     """A set of strings, or a named list."""
 
     codes: tuple[str, ...]
 
 
-Operand = Term | FieldRef | Text | Sender | Codes
+Operand = Term | FieldRef | Text | Sender | Address | Codes
 
 
 def scope_of(field: Field) -> Scope:

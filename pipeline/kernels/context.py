@@ -8,7 +8,7 @@ costs nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,8 @@ from pipeline.kernels import truth
 from pipeline.kernels.automaton import Pattern
 from pipeline.kernels.jit import Int32, Int64, UInt8
 from pipeline.kernels.reader import Reader, Reading
+from pipeline.outcome import Envelope
+from pipeline.references import NONE, References
 from rules.ops import FALSE, TRUE, UNKNOWN
 from rules.plan import Scope
 from schemas import fields
@@ -43,13 +45,22 @@ class Context:
     """One batch under evaluation.
 
     ``received`` is int64 (uploads,): seconds since 1970-01-01 on Taipei's clock. ``readers`` must
-    have one for every field of the plan, that answers every pattern the plan asks.
+    have one for every field of the plan, that answers every pattern the plan asks. ``envelopes``
+    are those of the uploads, for plans that ask of more than receipt and sender.
     """
 
     def __init__(
-        self, batch: Batch, received: Int64, senders: Senders, readers: Mapping[str, Reader]
+        self,
+        batch: Batch,
+        received: Int64,
+        senders: Senders,
+        readers: Mapping[str, Reader],
+        references: References = NONE,
+        envelopes: Sequence[Envelope] = (),
     ) -> None:
         self.batch = batch
+        self.references = references
+        self.envelopes = envelopes
         self.received = received
         self.senders = senders
         self._readers = readers

@@ -17,7 +17,7 @@ from pipeline.kernels.automaton import Pattern
 from pipeline.kernels.context import Column, Context
 from pipeline.kernels.jit import Int64, UInt8
 from rules.codes import closed_list
-from rules.ops import FALSE, MAYBE, OPS, TRUE, UNKNOWN
+from rules.ops import FALSE, MAYBE, OPS, TRUE, UNKNOWN, KeyPart
 from rules.plan import Node, Scope
 from schemas import fields
 
@@ -48,8 +48,14 @@ def patterns_of(node: Node) -> list[tuple[str, Pattern]]:
 
 def fields_of(node: Node) -> list[str]:
     """The fields a node reads."""
-    named = zip(OPS[node.op].params, node.params, strict=True)
-    return [cast(str, name) for what, name in named if what in ("field", "other", "person")]
+    read: list[str] = []
+    for what, value in zip(OPS[node.op].params, node.params, strict=True):
+        if what in ("field", "other", "person"):
+            read.append(cast(str, value))
+        elif what == "keys":
+            parts = cast("tuple[KeyPart, ...]", value)
+            read += [name for kind, name in parts if kind == "field"]
+    return read
 
 
 @cache
@@ -215,11 +221,6 @@ def _repeated(ctx: Context, params: Sequence[Any], _args: Sequence[Column], at: 
     return ctx.shared(at, seen, out)
 
 
-def _known(ctx: Context, _params: Sequence[Any], _args: Sequence[Column], at: Scope) -> Column:
-    """Unknown: a batch is validated without reference tables."""
-    return ctx.same(at, MAYBE)
-
-
 FIELD_KERNELS: dict[str, Kernel] = {
     "filled": _filled,
     "malformed": _malformed,
@@ -244,5 +245,4 @@ FIELD_KERNELS: dict[str, Kernel] = {
     ),
     "sex": _character(1, _SEX, PERSON),
     "repeated": _repeated,
-    "known": _known,
 }

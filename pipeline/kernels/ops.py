@@ -1,5 +1,5 @@
 """``KERNELS``: every operation of ``rules.ops`` bound to column work. Here those on whole columns;
-``on_fields`` has those that read cells."""
+``on_fields`` has those that read cells, ``on_references`` those that ask reference tables."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 from pipeline.kernels import orders, truth
 from pipeline.kernels.context import Column, Context
 from pipeline.kernels.on_fields import FIELD_KERNELS, Kernel
+from pipeline.kernels.on_references import REFERENCE_KERNELS
 from rules.ops import FALSE, MAYBE, TRUE
 from rules.plan import Scope
 
@@ -25,6 +26,11 @@ def _received(ctx: Context, _params: Sequence[Any], _args: Sequence[Column], _: 
     return ctx.received[ctx.batch.record_upload]
 
 
+def _official(ctx: Context, _params: Sequence[Any], _args: Sequence[Column], _: Scope) -> Column:
+    official = np.array([envelope.mode == "official" for envelope in ctx.envelopes], np.uint8)
+    return official[ctx.batch.record_upload]
+
+
 def _orders(ctx: Context, _params: Sequence[Any], _args: Sequence[Column], _: Scope) -> Column:
     return np.diff(ctx.batch.first_order).astype(np.int64)
 
@@ -33,13 +39,6 @@ def _or_zero(ctx: Context, params: Sequence[Any], args: Sequence[Column], at: Sc
     out = np.empty(ctx.rows(at), np.int64)
     truth.zero_where_blank(args[0], ctx.filled(params[0]), out)
     return out
-
-
-def _working_days(
-    ctx: Context, _params: Sequence[Any], _args: Sequence[Column], at: Scope
-) -> Column:
-    """Unknown: a batch is validated without the table of holidays."""
-    return ctx.unknown(at)
 
 
 def _number(loop: Callable[..., int], *how: int) -> Kernel:
@@ -120,8 +119,10 @@ def _spread(ctx: Context, _params: Sequence[Any], args: Sequence[Column], at: Sc
 
 KERNELS: dict[str, Kernel] = {
     **FIELD_KERNELS,
+    **REFERENCE_KERNELS,
     "constant": _constant,
     "received": _received,
+    "official": _official,
     "orders": _orders,
     "date": _number(truth.day_of_moment),
     "month": _number(truth.month_of_day),
@@ -130,7 +131,6 @@ KERNELS: dict[str, Kernel] = {
     "add": _number(truth.arithmetic, truth.ADD),
     "subtract": _number(truth.arithmetic, truth.SUBTRACT),
     "modulo": _number(truth.arithmetic, truth.MODULO),
-    "working_days": _working_days,
     "equal": _compare(truth.EQUAL),
     "less": _compare(truth.LESS),
     "less_equal": _compare(truth.LESS_EQUAL),

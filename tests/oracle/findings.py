@@ -10,6 +10,7 @@ from schemas import ORDER_FIELDS, VISIT_FIELDS
 from tests.oracle import cells
 from tests.oracle.interpreter import broken, order_fields
 from tests.oracle.record import Row
+from tests.oracle.reference import Tables
 
 Found = tuple[str, int | None, str, str, str]
 PLACES = {
@@ -24,13 +25,14 @@ def oracle_findings(
     rules: Iterable[Rule],
     received: datetime,
     sender: str | None,
+    tables: Tables | None = None,
 ) -> list[Found]:
     """(field, order index from 0 or None, code, rule id, severity), in the order of a receipt.
 
     Cells are texts by field id; an absent element is an absent key. ``received`` may be aware, or
     naive wall clock in Taipei.
     """
-    row = Row(record, orders, received, sender)
+    row = Row(record, orders, received, sender, tables=tables or {})
     found: list[tuple[Rule, Edition, int | None]] = []
     for rule in rules:
         if not rule.is_compiled or not _applies(rule, row):

@@ -17,7 +17,7 @@ from functools import cache
 from rules.codes import named_lists
 from rules.expression import parse
 from schemas import fields
-from tests.oracle import cells
+from tests.oracle import cells, reference
 from tests.oracle.record import Row
 
 Result = bool | int | Fraction | date | datetime | str | frozenset[str] | None
@@ -102,6 +102,10 @@ def evaluate(node: ast.expr, row: Row) -> Result:
 def _name(name: str, row: Row) -> Result:
     if name == "received":
         return row.wall_clock
+    if name == "official":
+        return row.official
+    if name == "address":
+        return row.address
     if name == "sender":
         return row.sender
     if name == "orders":
@@ -213,6 +217,28 @@ def _holds_person(call: ast.Call, row: Row) -> bool | None:
     return cells.holds_person(field, row.text(field), person, row.text(person))
 
 
+def _key(parts: list[ast.expr], row: Row) -> list[str | None]:
+    return [evaluate(part, row) for part in parts]
+
+
+def _at(call: ast.Call, row: Row) -> date | None:
+    at = evaluate(call.keywords[0].value, row)
+    return at.date() if isinstance(at, datetime) else at
+
+
+def _known(call: ast.Call, row: Row) -> bool | None:
+    table, key = call.args[0].value, _key(call.args[1:], row)
+    if not call.keywords:
+        return reference.ever_known(row.tables, table, key)
+    return reference.known(row.tables, table, key, _at(call, row))
+
+
+def _lookup(call: ast.Call, row: Row) -> int | None:
+    table, *parts, column = call.args
+    key = _key(parts, row)
+    return reference.lookup(row.tables, table.value, key, column.value, _at(call, row))
+
+
 FUNCTIONS: dict[str, Callable[[ast.Call, Row], Result]] = {
     "filled": _on_cell(lambda _, text: cells.filled(text)),
     "malformed": _malformed,
@@ -239,6 +265,12 @@ FUNCTIONS: dict[str, Callable[[ast.Call, Row], Result]] = {
     "person_check": _on_cell(cells.person_check),
     "institution_check": _on_cell(cells.institution_check),
     "sex": _on_cell(cells.sex),
-    "known": lambda _call, _row: None,  # no reference table is loaded here
-    "working_days": lambda _call, _row: None,
+    "known": _known,
+    "lookup": _lookup,
+    "since": lambda call, row: reference.since(
+        row.tables, call.args[0].value, _key(call.args[1:], row)
+    ),
+    "working_days": lambda call, row: reference.working_days(
+        row.tables, *(evaluate(arg, row) for arg in call.args)
+    ),
 }

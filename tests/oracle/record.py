@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 
 from schemas import fields
+from tests.oracle.reference import Tables
 
 TAIPEI = timezone(timedelta(hours=8))
 
@@ -19,6 +20,9 @@ class Row:
     received: datetime
     sender: str | None
     order: int | None = None
+    tables: Tables = field(default_factory=dict)
+    official: bool = True
+    address: str | None = None
 
     def text(self, field: str) -> str | None:
         """The text of a cell, ``None`` where the element is absent."""

@@ -12,8 +12,9 @@ import re
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 
+from rules.ops import KeyPart
 from rules.plan import Plan
-from tests.oracle import cells
+from tests.oracle import cells, reference
 from tests.oracle.interpreter import conjunction, disjunction, negation, repeated
 from tests.oracle.record import Row
 
@@ -72,6 +73,19 @@ def _count(truths: list[Plain]) -> Plain:
     return None if None in truths else truths.count(True)
 
 
+def _as_day(day: Plain) -> date | None:
+    return None if day is None else date(1970, 1, 1) + timedelta(days=day)
+
+
+def _key(row: Row, parts: tuple[KeyPart, ...]) -> list[str | None]:
+    return [
+        cells.known_text(value, row.text(value))
+        if kind == "field"
+        else {"text": value, "sender": row.sender, "address": row.address}[kind]
+        for kind, value in parts
+    ]
+
+
 OP_TWINS: dict[str, Twin] = {
     "filled": _cell(lambda _field, text: cells.filled(text)),
     "malformed": lambda row, params, _: cells.malformed(params[0], row.text(params[0]), params[1]),
@@ -96,7 +110,22 @@ OP_TWINS: dict[str, Twin] = {
     "institution_check": _cell(cells.institution_check),
     "sex": _cell(cells.sex),
     "repeated": lambda row, params, _: repeated(params[0], row),
-    "known": lambda _row, _params, _args: None,
+    "known": lambda row, params, args: reference.known(
+        row.tables, params[0], _key(row, params[1]), _as_day(args[0])
+    ),
+    "ever_known": lambda row, params, _: reference.ever_known(
+        row.tables, params[0], _key(row, params[1])
+    ),
+    "lookup": lambda row, params, args: reference.lookup(
+        row.tables, params[0], _key(row, params[1]), params[2], _as_day(args[0])
+    ),
+    "since": lambda row, params, _: as_integer(
+        reference.since(row.tables, params[0], _key(row, params[1]))
+    ),
+    "working_days": lambda row, _params, args: reference.working_days(
+        row.tables, *(_as_day(arg) for arg in args)
+    ),
+    "official": lambda row, _params, _args: row.official,
     "constant": lambda _row, params, _args: params[1],
     "received": lambda row, _params, _args: as_integer(row.wall_clock),
     "orders": lambda row, _params, _args: len(row.orders),
@@ -107,7 +136,6 @@ OP_TWINS: dict[str, Twin] = {
     "add": _values(lambda a, b: a + b),
     "subtract": _values(lambda a, b: a - b),
     "modulo": _values(lambda a, b: None if b == 0 else a % b),
-    "working_days": lambda _row, _params, _args: None,
     "equal": _values(lambda a, b: a == b),
     "less": _values(lambda a, b: a < b),
     "less_equal": _values(lambda a, b: a <= b),

@@ -16,6 +16,7 @@ from pipeline.kernels.context import Context, Senders
 from pipeline.kernels.on_fields import fields_of
 from pipeline.kernels.ops import KERNELS
 from pipeline.kernels.run import bind
+from pipeline.outcome import Envelope
 from rules.codes import closed_list
 from rules.ops import ASPECTS, FALSE, MAYBE, OPS, TRUE, UNKNOWN
 from rules.plan import Node, Plan
@@ -37,6 +38,8 @@ def value(field: str) -> Node:
 
 
 NUMBERS = [value("M20"), value("M30"), Node("constant", ("number", 7), (), "record", "number")]
+DAY_OF_ORDER = [value("D01"), Node("date", (), (0,), "order", "day")]
+D06 = (("field", "D06"),)
 TRUTHS = [on("member", "M07", ("01", "AE")), on("filled", "M20"), on("consecutive", "M33")]
 LEAVES: dict[str, list[Node]] = {
     "filled": [on("filled", f) for f in fields()],
@@ -70,9 +73,13 @@ LEAVES: dict[str, list[Node]] = {
     "institution_check": [on("institution_check", f) for f in ("M05", "M17", "D12")],
     "sex": [on("sex", "M03", gives="number")],
     "repeated": [on("repeated", f) for f in ("D03", "D06", "D10", "D01", "D15")],
-    "known": [Node("known", ("drugs", "D06", "D01"), (), "order", "truth")],
+    "known": [*DAY_OF_ORDER, Node("known", ("drugs", D06), (1,), "order", "truth")],
+    "ever_known": [Node("ever_known", ("drugs", D06), (), "order", "truth")],
+    "lookup": [*DAY_OF_ORDER, Node("lookup", ("diagnoses", D06, "sex"), (1,), "order", "number")],
+    "since": [Node("since", ("go_live", (("sender", ""),)), (), "record", "day")],
     "constant": [NUMBERS[2], Node("constant", ("day", -5), (), "order", "day")],
     "received": [Node("received", (), (), "record", "moment")],
+    "official": [Node("official", (), (), "record", "truth")],
     "orders": [Node("orders", (), (), "record", "number")],
 }  # fmt: skip
 
@@ -108,7 +115,8 @@ def plan_of(op: str) -> Plan:
 
 def columns_of(plan: Plan, visits: list, senders: Senders) -> list[np.ndarray]:
     received = np.array([int(RECEIVED.timestamp()) + 8 * 3600], np.int64)
-    ctx = Context(make_batch(visits), received, senders, bind(plan).readers)
+    envelopes = [Envelope(RECEIVED)]
+    ctx = Context(make_batch(visits), received, senders, bind(plan).readers, envelopes=envelopes)
     columns: list[np.ndarray] = []
     for node in plan.nodes:
         args = [columns[arg] for arg in node.args]
