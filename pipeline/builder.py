@@ -18,7 +18,8 @@ from pipeline.tokens import Tag
 from pipeline.transcript import Transcript
 from schemas import fields
 
-_LEAF_BOX = {"MSH": "MSH", "MB1": "MB1", "MB2": "MB2"}
+_LEVELS = {name: field.level for name, field in fields().items()}
+_LEAF_BOXES = frozenset(_LEVELS.values())
 _KNOWN = {"RECS", "REC", "MSH", "MB", "MB1", "MB2", *fields()}
 
 
@@ -62,7 +63,8 @@ class Builder:
     def start(self, _name: str, _attributes: object) -> None:
         """An element begins."""
         tag = self._next()
-        self._check_stray_text(tag)
+        if tag.text_start >= 0:
+            self._check_stray_text(tag)
         opened = _Open(tag, self._role(tag))
         self._stack.append(opened)
         if opened.role == "fault":
@@ -87,7 +89,7 @@ class Builder:
         opened = self._stack[-1]
         start = opened.tag
         tag = start._replace(start=start.stop) if start.kind == "empty" else self._next()
-        if start.kind != "empty":
+        if tag.text_start >= 0 and start.kind != "empty":
             self._check_stray_text(tag)
         self._stack.pop()
         if opened.role in ("cell", "fault") and tag.start - start.stop > self._limits.text_bytes:
@@ -107,7 +109,8 @@ class Builder:
     def finish(self) -> None:
         """The document was well-formed to its end."""
         for tag in self._places:
-            self._check_allowed(tag)
+            if tag.kind == "pi":
+                self._refuse_instruction(tag)
         if not self._out.records:
             self._refuse("Y001", len(self._payload), "沒有任何 REC", "there is no REC")
 
@@ -131,15 +134,10 @@ class Builder:
         if inside == "RECS":
             self._check_is_record(tag)
             return "box"
-        if inside in _LEAF_BOX:
-            known = fields().get(tag.name)
-            right = known is not None and known.level == inside
-            taken = tag.name in self._out.current(inside) or tag.name in self._open_cells()
-            return "cell" if right and not taken else "fault"
+        if inside in _LEAF_BOXES:
+            right = _LEVELS.get(tag.name) == inside
+            return "cell" if right and tag.name not in self._out.current(inside) else "fault"
         return "box" if self._box_fits(inside, tag.name) else "fault"
-
-    def _open_cells(self) -> set[str]:
-        return {o.tag.name for o in self._stack if o.role == "cell"}
 
     def _check_is_record(self, tag: Tag) -> None:
         if tag.name == "RECS":
@@ -191,20 +189,16 @@ class Builder:
         tag = next(self._places, None)
         if tag is None:
             raise CutOff
-        self._check_allowed(tag)
+        if tag.kind == "pi":
+            self._refuse_instruction(tag)
         return tag
 
-    def _check_allowed(self, tag: Tag) -> None:
-        if tag.kind == "pi":
-            self._refuse(
-                "Y001",
-                tag.start,
-                "不接受處理指令（<?…?>）",
-                "a processing instruction is not accepted",
-            )
+    def _refuse_instruction(self, tag: Tag) -> None:
+        zh, en = "不接受處理指令（<?…?>）", "a processing instruction is not accepted"
+        self._refuse("Y001", tag.start, zh, en)
 
     def _check_stray_text(self, tag: Tag) -> None:
-        if tag.text_start < 0 or not self._stack or self._stack[-1].role != "box":
+        if not self._stack or self._stack[-1].role != "box":
             return
         box = self._stack[-1].tag
         if box.name == "RECS":

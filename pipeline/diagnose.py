@@ -18,11 +18,10 @@ def diagnose(payload: bytes, decoded: Decoded, message: str, at: int) -> Refusal
     ``message`` and ``at`` (byte offset) are lxml's own, used when the tags show nothing wrong.
     """
     codec = "cp950" if decoded.encoding == "big5" else "utf-8"
-    text = payload[decoded.body :].decode(codec)
     stack: list[str] = []
     nested: int | None = None
     closed = False
-    for tag in tags(text, codec, decoded.body):
+    for tag in tags(payload, decoded.body, codec):
         if tag.kind in ("pi", "doctype"):
             return _not_allowed(payload, tag.kind, tag.start)
         if closed:

@@ -34,7 +34,7 @@ def parse_lxml(
         return refusal_at(payload, "Y001", at, "不接受 DOCTYPE", "a DOCTYPE is not accepted")
     codec = "cp950" if decoded.encoding == "big5" else "utf-8"
     text = payload[decoded.body :].decode(codec)
-    builder = Builder(payload, tags(text, codec, decoded.body), limits, codec)
+    builder = Builder(payload, tags(payload, decoded.body, codec), limits, codec)
     parser = etree.XMLParser(
         target=cast(Any, builder),
         encoding="utf-8",

@@ -1,8 +1,8 @@
-"""PURE: the tags of a document with their places: a plain tokenizer.
+"""PURE: the tags of a document with their places: a plain tokenizer over its bytes.
 
-Knows nothing of well-formedness: lxml judges that. Works on decoded text, because the second byte
-of a Big5 pair may look like ``]``, and counts bytes as it goes, so that places are places in the
-upload as received.
+Knows nothing of well-formedness: lxml judges that. Markup can be found bytewise in Big5 and UTF-8
+alike, with one exception: the second byte of a Big5 pair may look like ``]``, so pairs are kept
+together where a CDATA section's end is looked for.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 _MARKUP = re.compile(
-    r"""<!--.*?-->|(?P<cdata><!\[CDATA\[.*?\]\]>)|(?P<pi><\?).*?\?>|(?P<doctype><!DOCTYPE)"""
-    r"""|</(?P<close>[^\s<>/]+)\s*>"""
-    r"""|<(?P<open>[^\s<>/!?]+)(?P<attributes>(?:[^"'<>/]|/(?!>)|"[^"]*"|'[^']*')*)(?P<empty>/?)>""",
+    rb"""<!--.*?-->|(?P<cdata><!\[CDATA\[(?:[\x81-\xfe].|[^\x81-\xfe])*?\]\]>)|(?P<pi><\?).*?\?>"""
+    rb"""|(?P<doctype><!DOCTYPE)|</(?P<close>[^\s<>/]+)\s*>|<(?P<open>[^\s<>/!?]+)"""
+    rb"""(?P<attributes>(?:[^"'<>/]|/(?!>)|"[^"]*"|'[^']*')*)(?P<empty>/?)>""",
     re.DOTALL,
 )
-_BLANK = " \t\r\n"
+_MARKUP_UTF8 = re.compile(_MARKUP.pattern.replace(rb"[\x81-\xfe].|[^\x81-\xfe]", b"."), re.DOTALL)
+_BLANK = b" \t\r\n"
+_NAMES_KEPT = 500
 
 
 class Tag(NamedTuple):
@@ -31,64 +33,50 @@ class Tag(NamedTuple):
     name: str
     start: int
     stop: int
-    attributes: bool = False
-    text_start: int = -1
-    text_stop: int = -1
+    attributes: bool
+    text_start: int
+    text_stop: int
 
 
-class _Bytes:
-    """Byte offsets of ascending positions in a text."""
-
-    def __init__(self, text: str, encoding: str, first: int) -> None:
-        self._text, self._encoding = text, encoding
-        self._narrow = text.isascii()
-        self._position, self._byte = 0, first
-
-    def at(self, position: int) -> int:
-        passed = self._text[self._position : position]
-        self._byte += len(passed) if self._narrow else len(passed.encode(self._encoding))
-        self._position = position
-        return self._byte
-
-
-def tags(text: str, encoding: str, first: int) -> Iterator[Tag]:
-    """Every tag of ``text``, whose first character is byte ``first`` of the upload.
+def tags(data: bytes, first: int, codec: str) -> Iterator[Tag]:
+    """Every tag of ``data`` from byte ``first`` on.
 
     Comments are passed over; a CDATA section counts as text that is not blank.
     """
-    place = _Bytes(text, encoding, first)
-    since = 0
-    stray = (-1, -1)
-    for match in _MARKUP.finditer(text):
-        if stray[0] < 0:
-            stray = _text_between(text, since, match.start(), place)
-        start, stop = place.at(match.start()), place.at(match.end())
-        since = match.end()
-        if match["cdata"] and stray[0] < 0:
-            stray = (start, stop)
-        tag = _tag(match, start, stop)
-        if tag is not None:
-            yield tag._replace(text_start=stray[0], text_stop=stray[1])
-            stray = (-1, -1)
+    names: dict[bytes, str] = {}
+    since = first
+    text_start = text_stop = -1
+    markup = _MARKUP if codec == "cp950" else _MARKUP_UTF8
+    for match in markup.finditer(data, first):
+        start, stop = match.span()
+        if since < start and text_start < 0:
+            text_start, text_stop = _text_between(data, since, start)
+        since = stop
+        kind = match.lastgroup
+        if kind == "empty":  # the last group of an opening tag
+            raw, attributes, slash = match.group("open", "attributes", "empty")
+            kind = "empty" if slash else "open"
+        elif kind == "cdata" and text_start < 0:
+            text_start, text_stop = start, stop
+            continue
+        elif kind is None or kind == "cdata":
+            continue
+        else:
+            raw, attributes = match[kind], b""
+        name = names.get(raw)
+        if name is None:
+            name = raw.decode(codec)
+            if len(names) < _NAMES_KEPT:
+                names[raw] = name
+        has = bool(attributes) and not attributes.isspace()
+        yield Tag(kind, name, start, stop, has, text_start, text_stop)
+        text_start = text_stop = -1
 
 
-def _text_between(text: str, start: int, stop: int, place: _Bytes) -> tuple[int, int]:
-    between = text[start:stop]
-    inner = between.strip(_BLANK)
-    if not inner:
+def _text_between(data: bytes, start: int, stop: int) -> tuple[int, int]:
+    between = data[start:stop]
+    if between.isspace():
         return -1, -1
+    inner = between.strip(_BLANK)
     lead = start + len(between) - len(between.lstrip(_BLANK))
-    return place.at(lead), place.at(lead + len(inner))
-
-
-def _tag(match: re.Match[str], start: int, stop: int) -> Tag | None:
-    if name := match["open"]:
-        kind = "empty" if match["empty"] else "open"
-        return Tag(kind, name, start, stop, bool(match["attributes"].strip(_BLANK)))
-    if name := match["close"]:
-        return Tag("close", name, start, stop)
-    if match["pi"]:
-        return Tag("pi", "?", start, stop)
-    if match["doctype"]:
-        return Tag("doctype", "!DOCTYPE", start, stop)
-    return None
+    return lead, lead + len(inner)

@@ -7,8 +7,9 @@ import numpy as np
 from pipeline.columns import ABSENT, FAULT_CODES, Int32
 from pipeline.rows import MISSING_NAMES, Rows
 from pipeline.tokens import Tag
-from schemas import ORDER_FIELDS, VISIT_FIELDS, fields
+from schemas import ORDER_FIELDS, VISIT_FIELDS
 
+_ORDER = frozenset(ORDER_FIELDS)
 _Cells = dict[str, tuple[int, int, str]]  # field -> start, stop (bytes of the upload), value
 
 
@@ -39,7 +40,7 @@ class Transcript:
 
     def cell(self, name: str, start: int, stop: int, value: str) -> None:
         """A field's value, and the span between its tags."""
-        self.current("MB2" if fields()[name].is_order else "MB1")[name] = (start, stop, value)
+        self.current("MB2" if name in _ORDER else "MB1")[name] = (start, stop, value)
 
     def fault(self, code: str, start: int, length: int, element: Tag, in_order: bool) -> int:
         """A fault of the open record; gives its index."""
