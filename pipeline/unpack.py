@@ -8,6 +8,7 @@ inside an archive are for display only; nothing is ever written under them.
 from __future__ import annotations
 
 import io
+import os
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -33,6 +34,7 @@ _ARCHIVES: Final = (
     b"BZh",
     b"\xfd7zX",
 )
+_UNREADABLE: Final = ("檔案無法讀取或解壓縮", "the file can't be read or unpacked")
 _LOCAL_HEADER_BYTES: Final = 30
 
 
@@ -73,7 +75,14 @@ def refused(name: str, digest: bytes, code: str, zh: str, en: str) -> Payload:
 
 def read_plain(file: BinaryIO, name: str, limits: Limits) -> Payload:
     """A file that is an upload as it stands."""
-    return _collect(name, lambda: iter(lambda: file.read(_STEP), b""), None, limits)
+    most = limits.upload_bytes
+    try:
+        data = file.read(min(os.fstat(file.fileno()).st_size, most) + 1)
+    except OSError:
+        return refused(name, sha256(name.encode()).digest(), "Z003", *_UNREADABLE)
+    if len(data) > most:
+        return refused(name, sha256(data).digest(), "Z001", *_too_large(most))
+    return Payload(name, data, sha256(data).digest())
 
 
 def read_gzip(file: BinaryIO, name: str, limits: Limits) -> Payload:
@@ -164,7 +173,7 @@ def _read_entry(
 def _collect(
     name: str,
     pieces: Callable[[], Iterator[bytes]],
-    packed: Callable[[], tuple[int, bytes]] | None,
+    packed: Callable[[], tuple[int, bytes]],
     limits: Limits,
 ) -> Payload:
     """Gather an upload piece by piece. ``packed`` gives packed size and digest."""
@@ -173,27 +182,25 @@ def _collect(
         for piece in pieces():
             data += piece
             if len(data) > limits.upload_bytes:
-                most = limits.upload_bytes
-                raise _RefusedError(
-                    "Z001", f"上傳檔超過 {most} 位元組", f"the upload has more than {most} bytes"
-                )
-            if packed and len(data) > max(RATIO_FREE_BYTES, packed()[0] * limits.compression_ratio):
+                raise _RefusedError("Z001", *_too_large(limits.upload_bytes))
+            if len(data) > max(RATIO_FREE_BYTES, packed()[0] * limits.compression_ratio):
                 ratio = limits.compression_ratio
                 raise _RefusedError(
                     "Z004", f"壓縮比超過 {ratio} 倍", f"packed more than {ratio} times"
                 )
-        if packed and data.startswith(_ARCHIVES):
+        if data.startswith(_ARCHIVES):
             raise _RefusedError("Z003", "壓縮檔內還有壓縮檔", "an archive inside an archive")
     except _RefusedError as error:
-        return Payload(name, b"", packed()[1] if packed else sha256(data).digest(), error.refusal)
+        return Payload(name, b"", packed()[1], error.refusal)
     except (zipfile.BadZipFile, zlib.error, OSError, ValueError, EOFError, NotImplementedError,
             RuntimeError):  # fmt: skip
-        digest = packed()[1] if packed else sha256(data).digest()
-        return refused(
-            name, digest, "Z003", "檔案無法讀取或解壓縮", "the file can't be read or unpacked"
-        )
+        return refused(name, packed()[1], "Z003", *_UNREADABLE)
     payload = bytes(data)
     return Payload(name, payload, sha256(payload).digest())
+
+
+def _too_large(most: int) -> tuple[str, str]:
+    return f"上傳檔超過 {most} 位元組", f"the upload has more than {most} bytes"
 
 
 def _shown(info: zipfile.ZipInfo) -> str:

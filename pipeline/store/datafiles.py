@@ -19,11 +19,6 @@ from pipeline.store.layout import sync_folder
 BOUNDED: Final = frozenset({"upload_id", "sequence", "visit_date", "sha256", "batch"})
 """Columns whose smallest and largest value Delta is told, so that readers can skip files."""
 
-_SCATTERED: Final = frozenset(
-    {"visit_key", "treatment_id", "M14", "M15", "M16", "M52", "D11", "sha256", "byte_offset"}
-)
-"""Columns that hardly repeat: a dictionary would only cost time."""
-
 
 @dataclass(frozen=True)
 class DataFile:
@@ -41,14 +36,21 @@ class DataFile:
 
 
 def write_data_file(table: Path, stem: str, rows: pa.Table, partition: dict[str, str]) -> DataFile:
-    """Write rows (without partition columns) as one file and make its bytes durable."""
+    """Write rows (without partition columns) as one file and make its bytes durable.
+
+    Measured on visits and orders: dictionaries cost a third more time and make files no smaller
+    than zstd does alone, and statistics are only worth having where Delta is told them too.
+    """
     folder = "/".join(f"{name}={value}" for name, value in partition.items())
     path = f"{folder}/{stem}.parquet" if folder else f"{stem}.parquet"
     target = table / path
     target.parent.mkdir(parents=True, exist_ok=True)
-    encoded = [name for name in rows.column_names if name not in _SCATTERED]
+    bounded = [name for name in rows.column_names if name in BOUNDED]
     with target.open("wb") as file:
-        pq.write_table(rows, file, compression="zstd", compression_level=1, use_dictionary=encoded)
+        pq.write_table(
+            rows, file, compression="zstd", compression_level=1, use_dictionary=False,
+            write_statistics=bounded,
+        )  # fmt: skip
         file.flush()
         os.fsync(file.fileno())
         found = os.fstat(file.fileno())
