@@ -23,7 +23,7 @@ RUN pip install --no-cache-dir --require-hashes -r /tmp/run.txt \
  && rm /tmp/*.whl /tmp/run.txt \
  && useradd --uid 10001 --no-create-home nhi \
  && mkdir /opt/kernels /store \
- && python -m pipeline.kernels.compile_all \
+ && python -c 'from pipeline.kernels import compile_all; compile_all()' \
  && chown nhi /store
 USER 10001
 WORKDIR /store

@@ -12,7 +12,7 @@ run: $(READY)  ## check, merge and store sample uploads; leaves tables and recei
 	$(BIN)/nhi-upload generate --records 5000 --uploads 100 --seed 7 --faults 0.05 --out $(DEMO)
 	$(BIN)/nhi-upload run $(DEMO) --store $(STORE) --receipts $(RECEIPTS) --received-at "$$(cat $(DEMO)/as-of.txt)"
 
-test: $(READY) pipeline/kernels/scan.py lint  ## every test
+test: $(READY) lint  ## every test
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: $(READY)
@@ -34,10 +34,6 @@ $(READY): pyproject.toml requirements/dev.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --require-hashes -r requirements/dev.txt
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
-	touch $@
-
-# Numba's cache watches only the file of the function it compiled.
-pipeline/kernels/scan.py: pipeline/kernels/lex.py pipeline/kernels/simd.py
 	touch $@
 
 lock:  ## pin every dependency again (needs uv)

@@ -5,8 +5,6 @@ bytes behind it); writes rows of places. It knows a strict subset of XML: elemen
 attributes, text with predefined entities and character references. A document outside the subset
 or beyond a limit is *declined*: its rows are taken back and ``pipeline.parse_lxml`` decides. It
 must never accept what lxml refuses, nor see other values; tests compare the two on mutated bytes.
-
-Numba's cache watches this file only: touch it after editing ``lex`` or ``simd`` (make does).
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import kernels
+from pipeline.kernels import cache
 
 
 def test_cold_until_compiled_for_this_processor(
@@ -32,3 +33,35 @@ def test_importing_the_package_compiles_nothing() -> None:
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     done = subprocess.run([sys.executable, "-c", script], env=environment, check=False)
     assert done.returncode == 0
+
+
+def test_compiled_kernels_serve_from_a_folder_that_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    kept = cache.folder()
+    assert kept is not None
+    cache.stamp(kept).touch()
+    monkeypatch.setattr(cache, "_writable", lambda _place: False)
+    assert cache.folder() == kept
+    cache.stamp(kept).unlink()
+    assert cache.folder() is None
+
+
+def test_editing_any_kernel_source_makes_all_stale(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for source in cache.HERE.glob("*.py"):
+        (tmp_path / source.name).write_bytes(source.read_bytes())
+    monkeypatch.setattr(cache, "HERE", tmp_path)
+    before = cache.sources_hash.__wrapped__()
+    assert before == cache.sources_hash()
+    (tmp_path / "simd.py").write_text("# changed\n", encoding="utf-8")
+    assert cache.sources_hash.__wrapped__() != before
+
+
+def test_every_kernel_is_kept_by_our_locator() -> None:
+    from pipeline.kernels.locator import KernelLocator
+    from pipeline.kernels.scan import scan
+
+    assert isinstance(scan._cache._impl._locator, KernelLocator)
