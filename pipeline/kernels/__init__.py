@@ -30,7 +30,7 @@ if "numba" in sys.modules:  # imported before us: it has read its environment al
 
 
 def compile_all(progress: Progress | None = None) -> None:
-    """Have every kernel compiled and kept on disk: some 20 s the first time, then well under 1 s."""
+    """Have every kernel compiled and kept on disk: some 20 s at first, then under 1 s."""
     names = [module.name for module in iter_modules(__path__)]
     for done, name in enumerate(names, start=1):
         import_module(f"{__name__}.{name}")
