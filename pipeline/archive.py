@@ -13,7 +13,7 @@ import os
 import sqlite3
 import struct
 from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -43,6 +43,24 @@ class Place:
         return self.offset + _HEADER.size + self.stored
 
 
+def read_archived(folder: Path, digest: bytes) -> bytes:
+    """The bytes of an upload, found while others may be writing.
+
+    Raises ``KeyError`` if they are not archived, ``StoreUnusableError`` if they are damaged.
+    """
+    try:
+        with closing(sqlite3.connect(f"{_index_path(folder).as_uri()}?mode=ro", uri=True)) as index:
+            place = _place(index, digest)
+    except sqlite3.OperationalError:  # no archive yet
+        place = None
+    if place is None:
+        raise KeyError(digest.hex())
+    with _pack_path(folder, place.pack).open("rb") as pack:
+        pack.seek(place.offset + _HEADER.size)
+        frame = pack.read(place.stored)
+    return _plain(frame, place.plain, digest)
+
+
 def compress(payloads: Iterable[bytes]) -> list[bytes]:
     """The frames under which payloads are archived. Any thread may do this."""
     compressor = zstandard.ZstdCompressor(level=LEVEL, write_content_size=True)
@@ -55,7 +73,7 @@ class Archive:
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
-        self._index = _open_index(folder / "index.sqlite")
+        self._index = _open_index(_index_path(folder))
         if self._index.execute("SELECT count(*) FROM member").fetchone()[0] == 0:
             self._reindex()
         last = self._index.execute(
@@ -107,20 +125,7 @@ class Archive:
 
     def place(self, digest: bytes) -> Place | None:
         """Where durable bytes are; ``None`` if the archive does not have them."""
-        row = self._index.execute(
-            "SELECT pack, offset, plain, stored FROM member WHERE sha256 = ?", (digest,)
-        ).fetchone()
-        return Place(*row) if row else None
-
-    def read(self, digest: bytes) -> bytes:
-        """The bytes of an upload. Raises ``KeyError`` if they are not archived."""
-        place = self.place(digest)
-        if place is None:
-            raise KeyError(digest.hex())
-        with self._path(place.pack).open("rb") as pack:
-            pack.seek(place.offset + _HEADER.size)
-            frame = pack.read(place.stored)
-        return _plain(frame, place.plain, digest)
+        return _place(self._index, digest)
 
     def close(self) -> None:
         """Let go of the files; what was added since the last sync is forgotten."""
@@ -128,11 +133,8 @@ class Archive:
             self._pack.close()
         self._index.close()
 
-    def _path(self, number: int) -> Path:
-        return self._folder / f"pack-{number:06d}.zst"
-
     def _open_pack(self) -> BinaryIO:
-        path = self._path(self._number)
+        path = _pack_path(self._folder, self._number)
         new = not path.exists()
         pack = path.open("ab")
         if pack.tell() < self._end:
@@ -172,6 +174,21 @@ def _members(path: Path, number: int) -> Iterable[tuple[bytes, int, int, int, in
                 return
             yield digest, number, offset, plain, stored
             offset += _HEADER.size + stored
+
+
+def _index_path(folder: Path) -> Path:
+    return folder.absolute() / "index.sqlite"
+
+
+def _pack_path(folder: Path, number: int) -> Path:
+    return folder / f"pack-{number:06d}.zst"
+
+
+def _place(index: sqlite3.Connection, digest: bytes) -> Place | None:
+    row = index.execute(
+        "SELECT pack, offset, plain, stored FROM member WHERE sha256 = ?", (digest,)
+    ).fetchone()
+    return Place(*row) if row else None
 
 
 def _plain(frame: bytes, size: int, digest: bytes) -> bytes:

@@ -7,15 +7,13 @@ from typing import Any
 import click
 import pyarrow.dataset as ds
 
-from pipeline.archive import Archive
+from pipeline.archive import read_archived
 from pipeline.report.answer import Answer
 from pipeline.report.stored import stored_answer
 from pipeline.settings import Settings
 from pipeline.store.delta import DeltaTables
-from pipeline.store.layout import Layout, layout_of, locked, read_config
+from pipeline.store.layout import Layout, layout_of, read_config
 from rules import load_plan
-
-_WAIT_SECONDS = 60.0
 
 
 def answer_from_store(store_uri: str, upload_id: str, settings: Settings) -> Answer:
@@ -47,9 +45,7 @@ def _rows(tables: DeltaTables, name: str, upload_id: str) -> list[dict[str, Any]
 
 def _payload(layout: Layout, digest: bytes) -> bytes | None:
     """The archived bytes; None where nothing could be unpacked, so nothing was kept."""
-    waiting = lambda message: click.echo(message, err=True)  # noqa: E731
-    with locked(layout, _WAIT_SECONDS, waiting), Archive(layout.raw) as archive:
-        try:
-            return archive.read(digest)
-        except KeyError:
-            return None
+    try:
+        return read_archived(layout.raw, digest)
+    except KeyError:
+        return None

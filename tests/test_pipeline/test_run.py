@@ -14,7 +14,7 @@ import pytest
 from deltalake import DeltaTable
 from store_oracle import SlowStore, stored_history, stored_visits, table
 
-from pipeline.archive import Archive
+from pipeline.archive import read_archived
 from pipeline.generate import DEFAULT_AS_OF, generate
 from pipeline.ingest import SourceMissingError
 from pipeline.run import RunOptions, run
@@ -218,12 +218,11 @@ def test_every_upload_is_archived_and_each_row_points_into_it(
     store = tmp_path / "store"
     run([country], store, load_plan(), RunOptions(received_at=DEFAULT_AS_OF))
     digests = dict(table(store, "uploads").select("upload_id", "sha256").rows())
-    with Archive(store / "raw") as archive:
-        for row in table(store, "visits").sample(50, seed=1).to_dicts():
-            payload = archive.read(bytes.fromhex(digests[row["upload_id"]]))
-            record = payload[row["byte_offset"] : row["byte_offset"] + row["byte_length"]]
-            assert record.startswith(b"<REC>")
-            assert row["M15"].encode() in record
+    for row in table(store, "visits").sample(50, seed=1).to_dicts():
+        payload = read_archived(store / "raw", bytes.fromhex(digests[row["upload_id"]]))
+        record = payload[row["byte_offset"] : row["byte_offset"] + row["byte_length"]]
+        assert record.startswith(b"<REC>")
+        assert row["M15"].encode() in record
 
 
 def test_bad_files_are_refusals_and_the_rest_is_taken(country: Path, tmp_path: Path) -> None:

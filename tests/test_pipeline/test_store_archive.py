@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import archive as module
-from pipeline.archive import Archive, compress
+from pipeline.archive import Archive, compress, read_archived
 from pipeline.errors import StoreUnusableError
 
 
@@ -28,8 +28,7 @@ def archived(folder: Path, *payloads: bytes) -> list[bytes]:
 
 
 def read(folder: Path, digests: list[bytes]) -> list[bytes]:
-    with Archive(folder) as archive:
-        return [archive.read(d) for d in digests]
+    return [read_archived(folder, d) for d in digests]
 
 
 def test_what_was_added_is_read_back_by_its_digest(tmp_path: Path) -> None:
@@ -73,6 +72,7 @@ def test_a_lost_index_is_made_again_from_the_packs(
     assert len(list(tmp_path.glob("pack-*"))) > 1
     for path in tmp_path.glob("index.sqlite*"):
         path.unlink()
+    archived(tmp_path)
     assert read(tmp_path, digests) == payloads
 
 
@@ -86,4 +86,4 @@ def test_damage_is_told_and_never_returned_as_bytes(tmp_path: Path) -> None:
         read(tmp_path, digests)
     pack.write_bytes(raw[:-1])
     with pytest.raises(StoreUnusableError, match="shorter than its index"):
-        read(tmp_path, digests)
+        Archive(tmp_path)
