@@ -20,12 +20,17 @@ def command(codes: tuple[str, ...], shape: str) -> int:
     import orjson
 
     from pipeline.cli.console import console
-    from pipeline.report.explanation import UnknownCodeError, explain, explanation, explanation_json
-    from rules import load_plan
+    from pipeline.report.explanation import (
+        UnknownCodeError,
+        explain,
+        explanation_json,
+        explanations,
+    )
+    from rules import load_rules
 
-    plan = load_plan()
+    asked = [one for text in codes for one in text.split(";") if one.strip()]
     try:
-        said = [explanation(code, plan) for code in codes]
+        said = explanations(asked, load_rules())
     except UnknownCodeError as unknown:
         raise click.UsageError(str(unknown)) from None
     for one in said:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-from importlib.resources import as_file, files
 from pathlib import Path
 
 import click
@@ -37,18 +36,13 @@ def list_rules(code: str | None, field: str | None, shape: str) -> int:
     """
     import orjson
 
-    from pipeline.report.rule_page import rule_json
+    from pipeline.report.rule_page import rule_json, rule_line
     from rules import load_rules
 
     for rule in load_rules():
-        now = rule.current
-        if code not in (None, now.code) or field not in (None, rule.field):
-            continue
-        if shape == "json":
-            click.echo(orjson.dumps(rule_json(rule)))
-        else:
-            click.echo(f"{rule.id:<48} {now.code:<5} {rule.field:<4} {now.severity:<6} "
-                       f"{rule.decided_by:<9} {now.summary.zh}")  # fmt: skip
+        codes = {edition.code for edition in rule.editions}
+        if (code is None or code in codes) and field in (None, rule.field):
+            click.echo(orjson.dumps(rule_json(rule)) if shape == "json" else rule_line(rule))
     return 0
 
 
@@ -56,7 +50,7 @@ def list_rules(code: str | None, field: str | None, shape: str) -> int:
 @click.argument("rule_id", metavar="ID")
 @_SHAPE
 def show(rule_id: str, shape: str) -> int:
-    """顯示一條規則。Show one rule whole.
+    """顯示一條規則。Show one rule whole, with examples.
 
     \b
     Example:
@@ -65,7 +59,7 @@ def show(rule_id: str, shape: str) -> int:
     import orjson
 
     from pipeline.cli.console import console
-    from pipeline.report.rule_page import rule_json, show_rule
+    from pipeline.report.rule_page import show_rule, whole_rule_json
     from rules import load_rules
 
     rules = {rule.id: rule for rule in load_rules()}
@@ -75,33 +69,40 @@ def show(rule_id: str, shape: str) -> int:
         hint = f"（是不是 did you mean: {near}）" if near else ""
         raise click.UsageError(f"沒有這條規則 no such rule: {rule_id}{hint}")
     if shape == "json":
-        click.echo(orjson.dumps(rule_json(rule)))
+        click.echo(orjson.dumps(whole_rule_json(rule)))
     else:
         show_rule(rule, console())
     return 0
 
 
 @command.command("docs")
-@click.option("--check", is_flag=True, help="只比對，過期則失敗 fail if the page is stale.")
-def docs(check: bool) -> int:
-    """產生 rules/CATALOGUE.md。Write the catalogue page.
+@click.option("--check", is_flag=True, help="只比對，過期則失敗 fail if a page is stale.")
+@click.option(
+    "--out",
+    metavar="DIR",
+    default="docs",
+    show_default=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="寫到哪個資料夾 the folder to write to.",
+)
+def docs(check: bool, out: Path) -> int:
+    """產生目錄網頁與 CATALOGUE.md。Write the catalogue: a page and Markdown.
 
     \b
-    Example:
+    Examples:
+      nhi-upload rules docs
       nhi-upload rules docs --check
     """
-    from pipeline.report.catalogue_page import catalogue_page
-    from rules import load_rules
+    from pipeline.report.catalogue.pages import pages
+    from rules import load_plan, load_rules
 
-    page = catalogue_page(load_rules())
-    with as_file(files("rules").joinpath("CATALOGUE.md")) as path:
+    stale = 0
+    for name, text in pages(load_rules(), load_plan()).items():
+        path = out / name
         if not check:
-            path.write_text(page, encoding="utf-8")
-        elif not _holds(path, page):
-            click.echo("rules/CATALOGUE.md 已過期 is stale: run nhi-upload rules docs", err=True)
-            return 1
-    return 0
-
-
-def _holds(path: Path, page: str) -> bool:
-    return path.is_file() and path.read_text(encoding="utf-8") == page
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8", newline="\n")
+        elif not path.is_file() or path.read_bytes() != text.encode():
+            click.echo(f"{path} 已過期 is stale: run nhi-upload rules docs", err=True)
+            stale = 1
+    return stale

@@ -3,29 +3,53 @@
 from __future__ import annotations
 
 from rich.console import Console
-from rich.text import Text
 
-from pipeline.report.explanation import SEVERITIES
-from pipeline.report.texts import field_name
-from rules.model import Rule
+from pipeline.report.catalogue.families import families
+from pipeline.report.catalogue.terminal import tell
+from pipeline.report.catalogue.words import iso_day
+from rules.load import load_bases
+from rules.model import Bilingual, Edition, Rule
+
+
+def rule_line(rule: Rule) -> str:
+    """One line of a list for people."""
+    now = rule.current
+    return (
+        f"{rule.id:<48} {now.code:<5} {rule.field:<4} {now.severity:<6} "
+        f"{rule.decided_by:<9} {rule.status:<10} {now.summary.zh}"
+    )
 
 
 def rule_json(rule: Rule) -> dict[str, object]:
-    """A rule as data; expressions stand as their author wrote them."""
+    """A rule in short, for lists: ``effective`` holds ISO days, half open, ``null`` unbounded."""
+    now = rule.current
     return {
-        "rule": rule.id,
-        "field": rule.field,
-        "code": rule.current.code,
-        "severity": rule.current.severity,
+        "id": rule.id,
+        "code": now.code,
+        "severity": now.severity,
         "status": rule.status,
+        "needs": rule.needs or None,
         "since": rule.since,
+        "effective": [_effective(edition) for edition in rule.editions],
+        "field": rule.field,
         "certainty": rule.certainty,
         "decided_by": rule.decided_by,
-        "needs": rule.needs or None,
+        "reason_zh": rule.reason.zh if rule.reason else None,
+        "reason_en": rule.reason.en if rule.reason else None,
+        "message_zh": now.summary.zh,
+        "message_en": now.summary.en,
+    }
+
+
+def whole_rule_json(rule: Rule) -> dict[str, object]:
+    """Everything about a rule; expressions and dates stand as their author wrote them."""
+    return rule_json(rule) | {
         "stops": rule.stops,
         "subsumes": list(rule.subsumes),
         "formats": rule.applies.formats,
         "kinds": rule.applies.kinds,
+        "why_zh": rule.why.zh if rule.why else None,
+        "why_en": rule.why.en if rule.why else None,
         "editions": [
             {
                 "from": edition.start,
@@ -34,10 +58,8 @@ def rule_json(rule: Rule) -> dict[str, object]:
                 "code": edition.code,
                 "severity": edition.severity,
                 "broken_when": edition.broken_when,
-                "message_zh": edition.summary.zh,
-                "message_en": edition.summary.en,
-                "remedy_zh": edition.remedy.zh,
-                "remedy_en": edition.remedy.en,
+                **_texts("message", edition.summary),
+                **_texts("remedy", edition.remedy),
             }
             for edition in rule.editions
         ],
@@ -49,30 +71,20 @@ def rule_json(rule: Rule) -> dict[str, object]:
 
 
 def show_rule(rule: Rule, console: Console) -> None:
-    """Print one rule: what it says, when it is broken, where it comes from."""
-    now = rule.current
-    console.print(Text.assemble((rule.id, "bold"), f"  {now.code}  {SEVERITIES[now.severity]}"))
-    for line in _lines(rule):
-        console.print(Text(f"  {line}"), soft_wrap=True)
+    """Print one rule under each code it reports: what it says, when, why, and examples."""
+    for code in dict.fromkeys(edition.code for edition in rule.editions):
+        console.print(code, style="bold cyan")
+        for family in families(code, [rule], load_bases()):
+            tell(family, console)
 
 
-def _lines(rule: Rule) -> list[str]:
-    now = rule.current
-    lines = [
-        f"{rule.field} {field_name(rule.field)[0]}".rstrip(),
-        now.summary.zh,
-        now.summary.en,
-        f"→ {now.remedy.zh}",
-        f"  {now.remedy.en}",
-        f"判定於 decided by: {rule.decided_by} {rule.needs}".rstrip(),
-    ]
-    for edition in rule.editions:
-        if edition.broken_when:
-            dated = edition.start or edition.until
-            when = f" {edition.start or '…'}–{edition.until or '…'}" if dated else ""
-            lines.append(f"錯誤條件 broken when{when}: {' '.join(edition.broken_when.split())}")
-    for source in rule.authority:
-        quote = f"「{source.quote}」" if source.quote else ""
-        lines.append(f"依據 source: {source.document} {source.section} {quote}".rstrip())
-    lines.append(f"{rule.status}, since {rule.since}, {rule.certainty}")
-    return lines
+def _effective(edition: Edition) -> dict[str, str | None]:
+    return {
+        "from": edition.start and iso_day(edition.start),
+        "until": edition.until and iso_day(edition.until),
+        "clock": edition.clock,
+    }
+
+
+def _texts(name: str, text: Bilingual) -> dict[str, str]:
+    return {f"{name}_zh": text.zh, f"{name}_en": text.en}

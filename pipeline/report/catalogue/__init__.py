@@ -1,0 +1,1 @@
+"""The rule catalogue for people: entries by error code, as a page, as Markdown, on a terminal."""
