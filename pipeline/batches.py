@@ -11,6 +11,7 @@ from pipeline.core import Processed, process_many
 from pipeline.limits import LIMITS, Limits
 from pipeline.outcome import Channel, Envelope, Mode
 from pipeline.parse import ParserChoice
+from pipeline.references import NONE, References
 from pipeline.store.redelivery import FirstReceipt
 from pipeline.unpack import Payload
 from rules.plan import Plan
@@ -72,6 +73,7 @@ class Checker:
     parser: ParserChoice = "auto"
     utf8: bool = False
     limits: Limits = LIMITS
+    references: References = NONE
 
     def envelope(self, intake: Intake, place: int) -> Envelope:
         """What is known of an upload besides its bytes."""
@@ -101,8 +103,9 @@ class Checker:
         payloads = [intake.uploads[place].data for place in places]
         envelopes = [self.envelope(intake, place) for place in places]
         processed = process_many(
-            payloads, envelopes, self.plan, self.parser, utf8=self.utf8, limits=self.limits
-        )
+            payloads, envelopes, self.plan, self.parser,
+            utf8=self.utf8, limits=self.limits, references=self.references,
+        )  # fmt: skip
         return Part(tuple(places), processed, tuple(compress(payloads)))
 
 

@@ -13,10 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.columns import Batch
+from pipeline.leave_out import without
 from pipeline.limits import LIMITS, Limits
 from pipeline.outcome import Counts, Envelope, Findings, Refusal, Verdict
 from pipeline.parse import ParserChoice, parse_many
-from pipeline.validate import validate
+from pipeline.references import NONE, References
+from pipeline.validate import refused, validate
 from rules.plan import Plan
 from schemas import VISIT_FIELDS
 
@@ -30,7 +32,7 @@ class Processed:
     ``envelopes`` have their institution filled in where it could be known. ``verdict`` is a
     ``Verdict`` per record of ``batch``, ``order_verdict`` per order. A refused upload has no
     records. ``parsers`` says which way each took ("fast" or "lxml"), ``encodings`` "big5"/"utf-8"
-    ("" where none could be told).
+    ("" where none could be told). ``references`` are the tables the verdicts rest on.
     """
 
     plan: Plan
@@ -42,6 +44,7 @@ class Processed:
     order_verdict: npt.NDArray[np.uint8]
     encodings: tuple[str, ...]
     parsers: tuple[str, ...]
+    references: References = NONE
 
     def records_of(self, upload: int) -> slice:
         """Rows of one upload's records in the batch."""
@@ -84,15 +87,24 @@ def process_many(
     *,
     utf8: bool = False,
     limits: Limits = LIMITS,
+    references: References = NONE,
 ) -> Processed:
-    """Decode, parse and validate uploads together; the same results as one by one."""
+    """Decode, parse and validate uploads together; the same results as one by one.
+
+    Checks whose table ``references`` lacks are not made; see ``rules.plan.undecided``.
+    """
     parsed = parse_many(payloads, utf8=utf8, parser=parser, limits=limits)
-    batch = parsed.batch
+    batch, refusals = parsed.batch, list(parsed.refusals)
     known = tuple(_with_sender(batch, i, envelope) for i, envelope in enumerate(envelopes))
-    findings, verdict, order_verdict = validate(batch, plan, known)
+    codes = refused(batch, plan, known, references)
+    if codes:
+        batch = without(batch, codes)
+        for upload, code in codes.items():
+            refusals[upload] = Refusal(code, 0, 1, 1)
+    findings, verdict, order_verdict = validate(batch, plan, known, references)
     return Processed(
-        plan, known, batch, parsed.refusals, findings, verdict, order_verdict,
-        parsed.encodings, parsed.parsers,
+        plan, known, batch, tuple(refusals), findings, verdict, order_verdict,
+        parsed.encodings, parsed.parsers, references,
     )  # fmt: skip
 
 
@@ -112,6 +124,9 @@ def process(
     *,
     utf8: bool = False,
     limits: Limits = LIMITS,
+    references: References = NONE,
 ) -> Processed:
     """``process_many`` for one upload."""
-    return process_many([payload], [envelope], plan, parser, utf8=utf8, limits=limits)
+    return process_many(
+        [payload], [envelope], plan, parser, utf8=utf8, limits=limits, references=references
+    )

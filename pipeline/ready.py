@@ -18,10 +18,12 @@ _KEPT = 4
 @dataclass(frozen=True, eq=False)
 class Ready:
     """One value a rule: whether it stops, runs per order, only warns; its rank by code
-    (then id); its field as an index of ``names``. ``subsumers`` are the rules that subsume."""
+    (then id); its field as an index of ``names``. ``subsumers`` are the rules that subsume.
+    ``program`` runs the rules on records, ``admission`` those that refuse whole uploads."""
 
     plan: Plan
     program: Program
+    admission: Program
     names: tuple[str, ...]
     stops: npt.NDArray[np.bool_]
     on_order: npt.NDArray[np.bool_]
@@ -49,10 +51,13 @@ def _prepare(plan: Plan) -> Ready:
     rules = plan.rules
     names = tuple(dict.fromkeys([*FIELDS, *ELEMENTS, *(rule.field for rule in rules)]))
     number = {name: index for index, name in enumerate(names)}
+    refusing = [index for index, rule in enumerate(rules) if rule.severity == "refuse"]
+    judging = [index for index, rule in enumerate(rules) if rule.severity != "refuse"]
     ranked = sorted(range(len(rules)), key=lambda index: (rules[index].code, rules[index].id))
     return Ready(
         plan,
-        bind(plan),
+        bind(plan, judging),
+        bind(plan, refusing),
         names,
         np.array([rule.stops for rule in rules], np.bool_),
         np.array([rule.scope == "order" for rule in rules], np.bool_),

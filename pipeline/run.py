@@ -20,8 +20,10 @@ from pipeline.limits import LIMITS, Limits
 from pipeline.merge import MergePolicy
 from pipeline.outcome import Channel, Mode
 from pipeline.parse import ParserChoice
+from pipeline.reference.kept import read_snapshot
 from pipeline.run_summary import RunSummary
 from pipeline.settle import Receipts, Settler
+from pipeline.store.layout import layout_of
 from pipeline.store.redelivery import FirstReceipt
 from pipeline.store.store import WAIT_SECONDS, Store, open_store
 from pipeline.unpack import Payload
@@ -80,13 +82,13 @@ def run(
     files = find_files(sources)
     first = list(next(zip(files), ()))  # a missing source is told before a store is made
     uploads = (u for file in chain(first, files) for u in read_uploads(file, options.limits))
-    checker = Checker(
-        plan, options.mode, options.channel, options.institution,
-        options.parser, options.utf8, options.limits,
-    )  # fmt: skip
     with open_store(
         store_uri, options.mode, wait_seconds=options.wait_seconds, waiting=waiting
     ) as store:
+        checker = Checker(
+            plan, options.mode, options.channel, options.institution,
+            options.parser, options.utf8, options.limits, read_snapshot(layout_of(store_uri)),
+        )  # fmt: skip
         settler = Settler(store, checker, options.policy, summary, receipts)
         for _ in _work(uploads, store, checker, settler, options):
             summary.seconds = time.monotonic() - started

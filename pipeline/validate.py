@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import UTC
 from zoneinfo import ZoneInfo
@@ -18,10 +18,12 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.columns import FAULT_CODES, Batch, Int32, UInt8
-from pipeline.kernels.context import Senders
+from pipeline.kernels.context import Column, Senders
+from pipeline.kernels.run import Program
 from pipeline.outcome import Envelope, Findings, Verdict
 from pipeline.places import places
 from pipeline.ready import Ready, ready
+from pipeline.references import NONE, References
 from rules.ops import TRUE
 from rules.plan import Plan
 
@@ -46,15 +48,16 @@ class Broken:
 
 
 def validate(
-    batch: Batch, plan: Plan, envelopes: Sequence[Envelope]
+    batch: Batch, plan: Plan, envelopes: Sequence[Envelope], references: References = NONE
 ) -> tuple[Findings, UInt8, UInt8]:
     """Findings, and a ``Verdict`` per record and per order of ``batch`` (uint8).
 
     ``envelopes`` are those of the batch's uploads, in order; a sender of ``None`` leaves what
-    depends on it unknown. ``KeyError`` if the batch has faults for whose code the plan has no rule.
+    depends on it unknown, as does a table that ``references`` lacks. Rules that refuse uploads are
+    left to ``refused``. ``KeyError`` if the batch has faults for whose code the plan has no rule.
     """
     made = ready(plan)
-    broken = _run(batch, made, envelopes)
+    broken = _run(batch, made, envelopes, references)
     broken = _subsumed(_silenced(broken, batch, made), made)
     findings = _located(broken, batch, made)
     if len(batch.faults.record):
@@ -63,10 +66,33 @@ def validate(
     return findings, *_verdicts(findings, batch, made)
 
 
-def _run(batch: Batch, made: Ready, envelopes: Sequence[Envelope]) -> Broken:
-    found = [Broken(*(np.empty(0, np.int32) for _ in fields(Broken)))]
+def refused(
+    batch: Batch, plan: Plan, envelopes: Sequence[Envelope], references: References = NONE
+) -> dict[int, str]:
+    """The uploads that a rule refuses as a whole, each with the code (the first, of several).
+
+    Such rules look at no field, so they say the same of every record of an upload.
+    """
+    made = ready(plan)
+    codes: dict[int, set[str]] = {}
+    for rule, truth in _truths(made.admission, batch, envelopes, references):
+        for upload in np.unique(batch.record_upload[truth == TRUE]).tolist():
+            codes.setdefault(upload, set()).add(plan.rules[rule].code)
+    return {upload: min(found) for upload, found in codes.items()}
+
+
+def _truths(
+    program: Program, batch: Batch, envelopes: Sequence[Envelope], references: References
+) -> Iterator[tuple[int, Column]]:
     received = np.array([_wall_seconds(envelope) for envelope in envelopes], np.int64)
-    for rule, truth in made.program.broken(batch, received, _senders(envelopes)):
+    return program.broken(batch, received, _senders(envelopes), references, envelopes)
+
+
+def _run(
+    batch: Batch, made: Ready, envelopes: Sequence[Envelope], references: References
+) -> Broken:
+    found = [Broken(*(np.empty(0, np.int32) for _ in fields(Broken)))]
+    for rule, truth in _truths(made.program, batch, envelopes, references):
         rows = np.flatnonzero(truth == TRUE).astype(np.int32)
         if len(rows):
             each = np.full(len(rows), rule, np.int32)

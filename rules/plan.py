@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -55,3 +56,19 @@ class Plan:
     hash: str
     by_id: dict[str, int] = field(repr=False, compare=False, default_factory=dict)
     by_code: dict[str, tuple[int, ...]] = field(repr=False, compare=False, default_factory=dict)
+
+
+def undecided(plan: Plan, tables: Container[str]) -> list[tuple[str, str]]:
+    """(rule, what it needs) of every rule that can't be decided offline with these tables.
+
+    A rule on reference tables needs those that aren't there, one on stored uploads their state;
+    what nobody here can decide needs ``outside``.
+    """
+    found = []
+    for rule in plan.rules:
+        missing = [table for table in rule.tables if table not in tables]
+        if missing:
+            found.append((rule.id, ", ".join(missing)))
+        elif rule.decided_by in ("state", "reference", "outside") and not rule.tables:
+            found.append((rule.id, rule.needs or rule.decided_by))
+    return list(dict.fromkeys(found))

@@ -120,7 +120,7 @@ TABLES: tuple[ReferenceTable, ...] = (
     ),
     ReferenceTable(
         "holidays", (), "放假日與補班日", "days off and make-up workdays",
-        "行政院人事行政總處 政府行政機關辦公日曆表", (_WORKING,),
+        "行政院人事行政總處 政府行政機關辦公日曆表", (_WORKING,), lasts_days=1,
     ),
 )  # fmt: skip
 

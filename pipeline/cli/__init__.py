@@ -31,6 +31,7 @@ _COMMANDS = {
     "receipt": "重印回條 print the receipt of a stored upload again",
     "explain": "說明錯誤代碼 explain an error code",
     "rules": "規則目錄 the rule catalogue",
+    "reference": "參考表 reference tables",
     "generate": "產生模擬上傳檔 make synthetic uploads",
 }
 

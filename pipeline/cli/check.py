@@ -66,37 +66,43 @@ def command(
       nhi-upload check visits.xml
       nhi-upload check visits.xml --as-of 2025-05-01T12:00 --format csv > errors.csv
       nhi-upload check *.xml --format json | jq '.counts'
+      nhi-upload check visits.xml --reference tables/
     """
-    if reference is not None:
-        click.echo("本版尚無可載入的參考表 no reference table is known to this version", err=True)
     envelope = Envelope(as_of or now(), institution, mode=mode)
-    answers = _answers(files, envelope, parser, settings)
+    answers = _answers(files, envelope, parser, settings, reference)
     if shape == "csv":
         return _write_csv(list(answers), encoding)
     return _write_json(answers, records) if shape == "json" else _write_text(answers, details)
 
 
 def _answers(
-    files: tuple[str, ...], envelope: Envelope, parser: ParserChoice, settings: Settings
+    files: tuple[str, ...],
+    envelope: Envelope,
+    parser: ParserChoice,
+    settings: Settings,
+    folder: Path | None,
 ) -> Iterator[Answer]:
     from pipeline.cli.cold_start import compile_if_cold
-    from pipeline.cli.judge import judge
     from rules import load_plan
 
     compile_if_cold()
-    return judge(inputs(files, settings.limits), envelope, load_plan(), parser, settings)
+    from pipeline.cli.judge import judge
+    from pipeline.cli.reference import tables_of
+
+    uploads = inputs(files, settings.limits)
+    return judge(uploads, envelope, load_plan(), parser, settings, tables_of(folder))
 
 
 def _write_text(answers: Iterator[Answer], details: int) -> int:
     from pipeline.cli.console import console
     from pipeline.report.screen import show, show_not_checked
 
-    screen, worst, plan = console(), 0, None
-    for answer in answers:
-        show(answer, screen, details)
-        worst, plan = max(worst, answer.worst), answer.plan
-    if plan is not None:
-        show_not_checked(plan, screen)
+    screen, worst, last = console(), 0, None
+    for last in answers:
+        show(last, screen, details)
+        worst = max(worst, last.worst)
+    if last is not None:
+        show_not_checked(last, screen)
     return worst
 
 

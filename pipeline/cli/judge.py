@@ -10,6 +10,7 @@ import click
 from pipeline.core import process_many
 from pipeline.outcome import Envelope
 from pipeline.parse import FastDeclinedError, ParserChoice
+from pipeline.references import References
 from pipeline.report.answer import Answer, answer_of, unpacked_answer
 from pipeline.settings import Settings
 from pipeline.unpack import Payload
@@ -26,11 +27,12 @@ def judge(
     plan: Plan,
     parser: ParserChoice,
     settings: Settings,
+    references: References,
 ) -> Iterator[Answer]:
     """The answers to uploads, in their order."""
     for batch in _batches(uploads):
         try:
-            yield from _process(batch, envelope, plan, parser, settings)
+            yield from _process(batch, envelope, plan, parser, settings, references)
         except FastDeclinedError:
             raise click.UsageError(
                 "這個檔案不能用 --parser fast this document needs --parser auto"
@@ -56,6 +58,7 @@ def _process(
     plan: Plan,
     parser: ParserChoice,
     settings: Settings,
+    references: References,
 ) -> Iterator[Answer]:
     readable = [upload for upload in batch if upload.refusal is None]
     envelopes = [replace(envelope, name=upload.name) for upload in readable]
@@ -66,6 +69,7 @@ def _process(
         parser,
         utf8=settings.allow_utf8,
         limits=settings.limits,
+        references=references,
     )
     place = 0
     for upload in batch:

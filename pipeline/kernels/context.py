@@ -65,7 +65,7 @@ class Context:
         self.senders = senders
         self._readers = readers
         self._rows = {"record": batch.visits.rows, "order": batch.orders.rows}
-        self._absent = {"record": _absent(batch.visits), "order": _absent(batch.orders)}
+        self._absent: dict[str, npt.NDArray[np.bool_]] = {}
         self._readings: dict[str, Reading] = {}
         self._same: dict[tuple[str, int], UInt8] = {}
         self._unknown: dict[str, Int64] = {}
@@ -143,6 +143,9 @@ class Context:
 
     def _read(self, name: str) -> Reading:
         scope = scope_of(name)
+        if scope not in self._absent:
+            table = self.batch.orders if scope == "order" else self.batch.visits
+            self._absent[scope] = _absent(table)
         if self._absent[scope][fields()[name].index]:
             false = self.same(scope, FALSE)
             return Reading(false, _BLANK_BIT, false.astype(np.uint16), self.unknown(scope))

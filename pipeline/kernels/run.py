@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -13,6 +13,8 @@ from pipeline.kernels.jit import Int64
 from pipeline.kernels.on_fields import Kernel, fields_of, patterns_of
 from pipeline.kernels.ops import KERNELS
 from pipeline.kernels.reader import Reader
+from pipeline.outcome import Envelope
+from pipeline.references import NONE, References
 from rules.plan import Node, Plan
 from schemas import fields
 
@@ -21,8 +23,10 @@ K = TypeVar("K")
 
 @dataclass(frozen=True)
 class Step:
-    """One node made ready: ``dropped`` columns and ``forgotten`` fields have no later reader."""
+    """One node made ready, by its ``index`` in the plan: ``dropped`` columns and ``forgotten``
+    fields have no later reader."""
 
+    index: int
     kernel: Kernel
     node: Node
     dropped: tuple[int, ...]
@@ -32,25 +36,31 @@ class Step:
 
 @dataclass(frozen=True)
 class Program:
-    """A plan bound to kernels, with one reader for each field it reads."""
+    """A plan, or what some of its rules need of it, bound to kernels, with one reader for each
+    field it reads."""
 
     steps: tuple[Step, ...]
     readers: Mapping[str, Reader]
 
     def broken(
-        self, batch: Batch, received: Int64, senders: Senders
+        self,
+        batch: Batch,
+        received: Int64,
+        senders: Senders,
+        references: References = NONE,
+        envelopes: Sequence[Envelope] = (),
     ) -> Iterator[tuple[int, Column]]:
         """(rule, truth column "broken") of every rule that is broken somewhere or unknown.
 
         Columns that are false throughout are left out.
         """
-        ctx = Context(batch, received, senders, self.readers)
+        ctx = Context(batch, received, senders, self.readers, references, envelopes)
         nothing = (ctx.same("record", 0), ctx.same("order", 0))
         columns: dict[int, Column] = {}
-        for index, step in enumerate(self.steps):
+        for step in self.steps:
             node = step.node
             args = [columns[arg] for arg in node.args]
-            column = columns[index] = step.kernel(ctx, node.params, args, node.scope)
+            column = columns[step.index] = step.kernel(ctx, node.params, args, node.scope)
             if step.rules and column is not nothing[0] and column is not nothing[1]:
                 for rule in step.rules:
                     yield rule, column
@@ -60,12 +70,16 @@ class Program:
                 del columns[old]
 
 
-def bind(plan: Plan) -> Program:
-    """Bind every node to its kernel and make the readers its fields need."""
-    last_reader = {index: index for index in range(len(plan.nodes))}
+def bind(plan: Plan, rules: Collection[int] | None = None) -> Program:
+    """Bind nodes to their kernels and make the readers their fields need: every node, or those
+    that ``rules`` (by index) stand on."""
+    chosen = range(len(plan.rules)) if rules is None else rules
+    nodes = list(range(len(plan.nodes))) if rules is None else _needed(plan, rules)
+    last_reader = {index: index for index in nodes}
     last_field: dict[str, int] = {}
     asked: dict[str, list[Pattern]] = {}
-    for index, node in enumerate(plan.nodes):
+    for index in nodes:
+        node = plan.nodes[index]
         last_reader.update(dict.fromkeys(node.args, index))
         for name in fields_of(node):
             last_field[name] = index
@@ -73,22 +87,34 @@ def bind(plan: Plan) -> Program:
         for name, pattern in patterns_of(node):
             asked[name].append(pattern)
     rules_of: dict[int, list[int]] = {}
-    for number, rule in enumerate(plan.rules):
-        if rule.node is not None:
-            rules_of.setdefault(rule.node, []).append(number)
+    for number in chosen:
+        start = plan.rules[number].node
+        if start is not None:
+            rules_of.setdefault(start, []).append(number)
     dropped = _by_step(last_reader)
     forgotten = _by_step(last_field)
     steps = tuple(
         Step(
-            KERNELS[node.op],
-            node,
+            index,
+            KERNELS[plan.nodes[index].op],
+            plan.nodes[index],
             tuple(dropped.get(index, ())),
             tuple(forgotten.get(index, ())),
             tuple(rules_of.get(index, ())),
         )
-        for index, node in enumerate(plan.nodes)
+        for index in nodes
     )
     return Program(steps, {name: Reader(fields()[name], of) for name, of in asked.items()})
+
+
+def _needed(plan: Plan, rules: Collection[int]) -> list[int]:
+    """The nodes that rules stand on, in the plan's order."""
+    starts = [plan.rules[number].node for number in rules]
+    needed = {node for node in starts if node is not None}
+    for index in range(len(plan.nodes) - 1, -1, -1):
+        if index in needed:
+            needed.update(plan.nodes[index].args)
+    return sorted(needed)
 
 
 def _by_step(last: Mapping[K, int]) -> dict[int, list[K]]:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from pipeline.columns import Batch
 from pipeline.core import Processed
 from pipeline.outcome import Counts, Envelope, Refusal, Verdict
+from pipeline.references import NONE, References
 from pipeline.report.places import line_columns
 from pipeline.report.printable import MAX_SHOWN_CHARACTERS
 from rules.plan import Plan
@@ -82,7 +83,8 @@ class Answer:
     """What is said of one upload. ``source`` is None where nothing could be unpacked.
 
     ``plan`` gives the texts, ``plan_hash`` names the plan that judged. ``verdicts`` is a
-    ``Verdict`` per record; ``size`` the upload's bytes after unpacking.
+    ``Verdict`` per record; ``size`` the upload's bytes after unpacking; ``references`` the tables
+    that were there.
     """
 
     name: str
@@ -99,6 +101,7 @@ class Answer:
     findings: Sequence[Finding]
     verdicts: Sequence[int]
     source: Source | None
+    references: References = NONE
 
     @property
     def worst(self) -> int:
@@ -140,6 +143,7 @@ def answer_of(processed: Processed, upload: int, sha256: str, engine: str) -> An
         findings=_findings(processed, upload),
         verdicts=processed.verdict[first:last].tolist(),
         source=source,
+        references=processed.references,
     )
 
 

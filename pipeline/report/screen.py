@@ -17,8 +17,8 @@ from rich.text import Text
 from pipeline.report.answer import Answer, Finding
 from pipeline.report.masking import masked
 from pipeline.report.printable import printable
-from pipeline.report.texts import field_name, not_checked, refusal_text, rule_text
-from rules.plan import Plan
+from pipeline.report.texts import field_name, refusal_text, rule_text
+from rules.plan import undecided
 
 DETAILS_PER_CODE = 10
 _SHOWN_CHARACTERS = 40
@@ -123,9 +123,9 @@ def _value(finding: Finding) -> str:
     return f"「{printable(shown, _SHOWN_CHARACTERS)}」" if shown.strip() else "（空白 blank）"
 
 
-def show_not_checked(plan: Plan, console: Console) -> None:
+def show_not_checked(answer: Answer, console: Console) -> None:
     """Print how many rules an offline check can't decide, and what they would need."""
-    needs = Counter(need for _, need in not_checked(plan))
+    needs = Counter(need for _, need in undecided(answer.plan, answer.references.tables))
     if not needs:
         return
     listed = "、".join(f"{need} × {count}" for need, count in needs.most_common())

@@ -72,11 +72,3 @@ _ELEMENT_NAMES = {
     "MB2": ("醫令段", "order segment"),
     "REC": ("資料筆", "record"),
 }
-
-
-def not_checked(plan: Plan) -> list[tuple[str, str]]:
-    """(rule, what it needs) of every rule that an offline check can't decide."""
-    return [(r.id, r.needs or r.decided_by) for r in plan.rules if r.decided_by in _NEED_MORE]
-
-
-_NEED_MORE = ("state", "reference")

@@ -7,7 +7,8 @@ import orjson
 from pipeline.report.answer import VERDICT_NAMES, Answer, Finding
 from pipeline.report.masking import masked
 from pipeline.report.printable import shortened
-from pipeline.report.texts import not_checked, refusal_text, rule_text
+from pipeline.report.texts import refusal_text, rule_text
+from rules.plan import undecided
 
 
 def verdict_json(answer: Answer, *, records: bool = False) -> bytes:
@@ -16,17 +17,19 @@ def verdict_json(answer: Answer, *, records: bool = False) -> bytes:
     With ``records`` there is a verdict for every record under ``records``.
     """
     counts = answer.counts
+    unsaid = undecided(answer.plan, answer.references.tables)
     out: dict[str, object] = {
         "upload": answer.name,
         "sha256": answer.sha256,
         "engine": answer.engine,
         "plan": answer.plan_hash,
+        "reference": answer.references.hash or None,
         "encoding": answer.encoding or None,
         "parser": answer.parser or None,
         "refusal": _refusal(answer),
         "counts": {name: getattr(counts, name) for name in counts.__dataclass_fields__},
         "findings": [_finding(answer, finding) for finding in answer.findings],
-        "not_checked": [{"rule": r, "needs": needs} for r, needs in not_checked(answer.plan)],
+        "not_checked": [{"rule": rule, "needs": needs} for rule, needs in unsaid],
     }
     if records:
         out["records"] = [

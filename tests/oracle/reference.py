@@ -44,7 +44,7 @@ def since(tables: Tables, table: str, key: Key) -> date | None:
 
 
 def working_days(tables: Tables, after: date | None, until: date | None) -> int | None:
-    rows = tables.get("holidays")
+    rows = [row | {"until": _stop(row)} for row in tables.get("holidays", ())]
     if not rows or after is None or until is None:
         return None
     first = min(day_of(row["from"]) for row in rows).year
@@ -64,6 +64,12 @@ def day_of(text: str) -> date | None:
     if "-" in text:
         return date.fromisoformat(text)
     return date(int(text[:3]) + 1911, int(text[3:5]), int(text[5:]))
+
+
+def _stop(row: TableRow) -> str:
+    """The end of a holiday's period, one day where it is blank."""
+    day = day_of(row["from"])
+    return row.get("until") or (day + timedelta(days=1)).isoformat()
 
 
 def _is_working(rows: Sequence[TableRow], day: date) -> bool:

@@ -53,8 +53,8 @@ def test_json_has_the_published_keys(capsysbinary: Out) -> None:
     code, (said,) = verdicts(capsysbinary, MIXED)
     assert code == 1
     assert list(said) == [
-        "upload", "sha256", "engine", "plan", "encoding", "parser", "refusal", "counts",
-        "findings", "not_checked",
+        "upload", "sha256", "engine", "plan", "reference", "encoding", "parser", "refusal",
+        "counts", "findings", "not_checked",
     ]  # fmt: skip
     assert said["upload"] == MIXED.name
     assert said["encoding"] == "big5"
@@ -292,8 +292,8 @@ def test_rules_list_and_show(capsysbinary: Out) -> None:
     assert main(["rules", "list", "--format", "json", "--code", "AA"]) == 0
     rules = [orjson.loads(line) for line in capsysbinary.readouterr().out.splitlines()]
     assert {rule["code"] for rule in rules} == {"AA"}
-    assert main(["rules", "show", rules[0]["rule"]]) == 0
-    assert rules[0]["rule"] in capsysbinary.readouterr().out.decode()
+    assert main(["rules", "show", rules[0]["id"]]) == 0
+    assert rules[0]["id"] in capsysbinary.readouterr().out.decode()
 
 
 def test_the_catalogue_page_is_fresh(capsysbinary: Out) -> None:

@@ -1,0 +1,1 @@
+"""EDGE: reference tables from CSV and from a store; ``pipeline.references`` is what they make."""
