@@ -20,7 +20,7 @@ from schemas import fields
 
 _ASKED = re.compile(r"(?:(?P<field>[A-Z0-9]+)(?:\[[0-9]+\])?:)?(?P<code>[A-Z]*[0-9]*);?")
 _MOST_IN_FULL = 3
-_LOOKALIKES = str.maketrans("OI", "01")  # no code has these letters
+_LOOKALIKES = str.maketrans("O", "0")  # no code has the letter
 
 
 class UnknownCodeError(LookupError):

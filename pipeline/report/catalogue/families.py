@@ -13,7 +13,7 @@ from pipeline.report.catalogue.fragment import Focus, Line, fields_in, fragment
 from pipeline.report.catalogue.records import ExampleRecord, example_record
 from pipeline.report.catalogue.words import applies_to, in_force
 from pipeline.report.texts import field_name
-from rules.model import Base, Bilingual, Edition, Example, Rule
+from rules.model import Authority, Base, Bilingual, Edition, Example, Rule
 
 T = TypeVar("T")
 FIELD = Bilingual("〔欄位〕", "[field]")
@@ -120,6 +120,19 @@ class Family:
         )
 
     @property
+    def authority(self) -> tuple[Authority, ...]:
+        """Where it comes from; entries of the code table about other codes are left out."""
+        sources = self.first.authority
+        if not any(_in_code_table(source) and source.section == self.code for source in sources):
+            return sources
+        return tuple(s for s in sources if not _in_code_table(s) or s.section == self.code)
+
+    @property
+    def is_decidable(self) -> bool:
+        """Whether anything here decides it, so that its life and certainty mean something."""
+        return self.first.decided_by != "outside"
+
+    @property
     def is_uniform(self) -> bool:
         """Whether rules differ in field and formats only."""
         return None not in (self.summary, self.remedy, self.wordings)
@@ -189,6 +202,10 @@ def _shown(example: Example, rule: Rule, code: str, bases: dict[str, Base]) -> S
         record,
         dated=example.received is not None or "received" in conditions,
     )
+
+
+def _in_code_table(source: Authority) -> bool:
+    return source.document == "errors.csv"
 
 
 def _condition(edition: Edition) -> str:

@@ -95,21 +95,23 @@ def _places(family: Family) -> Iterator[Text]:
 def _facts(family: Family) -> Iterator[Text]:
     rule = family.first
     needs = f"（{rule.needs}）" if rule.needs not in ("", rule.decided_by) else ""
-    yield _fact("判定 decided by", both(DECIDED_BY[rule.decided_by]) + needs)
-    if family.applies is not None and rule.decided_by != "outside":
+    if family.is_decidable:
+        yield _fact("判定 decided by", both(DECIDED_BY[rule.decided_by]) + needs)
+    if family.applies is not None and family.is_decidable:
         yield _fact("對象 who", both(family.applies))
     if rule.reason is not None:
-        yield _fact("無法判定 why not", both(rule.reason))
+        yield _fact("不檢核的理由 why not", both(rule.reason))
     if rule.why is not None:
         yield _fact("原因 why", both(rule.why))
     for wording in family.wordings or ():
         yield from _condition(wording)
     if family.wordings and family.has_several_fields:
         yield _fact("F", "上列的欄位 the field listed above")
-    certainty = both(CERTAINTIES[rule.certainty])
-    yield _fact("確定程度 certainty", certainty, "yellow" if rule.certainty == "assumed" else "")
-    yield _fact("狀態 status", f"{both(STATUSES[rule.status])}, since {rule.since}")
-    for source in rule.authority:
+    if family.is_decidable:
+        assumed = "yellow" if rule.certainty == "assumed" else ""
+        yield _fact("確定程度 certainty", both(CERTAINTIES[rule.certainty]), assumed)
+        yield _fact("狀態 status", f"{both(STATUSES[rule.status])}, since {rule.since}")
+    for source in family.authority:
         quote = f"「{source.quote}」" if source.quote else ""
         yield _fact("依據 source", f"{source.document} {source.section} {quote}".rstrip())
 
