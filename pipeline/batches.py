@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,6 +16,8 @@ from pipeline.references import NONE, References
 from pipeline.store.redelivery import FirstReceipt
 from pipeline.unpack import Payload
 from rules.plan import Plan
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,7 @@ class Checker:
         try:
             return Checked(intake, (self._process(intake, places),))
         except Exception:  # a fault of ours: find the upload that brings it out
+            _log.exception("processing %d uploads together failed; now one by one", len(places))
             return self._one_by_one(intake, places)
 
     def _one_by_one(self, intake: Intake, places: Sequence[int]) -> Checked:

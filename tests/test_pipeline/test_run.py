@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import polars as pl
@@ -14,7 +16,9 @@ import pytest
 from deltalake import DeltaTable
 from store_oracle import SlowStore, stored_history, stored_visits, table
 
+from pipeline import batches
 from pipeline.archive import read_archived
+from pipeline.core import Processed, process_many
 from pipeline.generate import DEFAULT_AS_OF, generate
 from pipeline.ingest import SourceMissingError
 from pipeline.run import RunOptions, run
@@ -240,6 +244,27 @@ def test_bad_files_are_refusals_and_the_rest_is_taken(country: Path, tmp_path: P
     assert stored_visits(tmp_path / "store").keys() == slow(country, DEFAULT_AS_OF).visits.keys()
     again = run([folder], tmp_path / "store", load_plan(), options)
     assert again.redelivered == again.uploads == summary.uploads
+
+
+def test_an_upload_that_we_fail_on_is_the_only_one_lost(
+    country: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fault of ours costs the upload that brings it out, and that one is taken once mended."""
+    culprit = sorted(country.glob("*.xml"))[7]
+
+    def failing(payloads: Sequence[bytes], *rest: Any, **options: Any) -> Processed:
+        if culprit.read_bytes() in payloads:
+            raise ZeroDivisionError
+        return process_many(payloads, *rest, **options)
+
+    options, store = RunOptions(received_at=DEFAULT_AS_OF), tmp_path / "store"
+    with monkeypatch.context() as patched:
+        patched.setattr(batches, "process_many", failing)
+        summary = run([country], store, load_plan(), options)
+    assert [name for name, _ in summary.failures] == [culprit.name]
+    assert table(store, "uploads").height == summary.uploads - 1
+    again = run([country], store, load_plan(), options)
+    assert (again.redelivered, again.done) == (summary.uploads - 1, 1)
 
 
 def test_a_missing_source_makes_no_store(tmp_path: Path) -> None:
