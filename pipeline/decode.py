@@ -53,7 +53,7 @@ def decode(payload: bytes, *, utf8: bool = False, limits: Limits = LIMITS) -> De
     """
     if len(payload) > limits.upload_bytes:
         return refusal_at(payload, "Z001", limits.upload_bytes)
-    if not payload.strip():
+    if not payload or payload.isspace():
         return refusal_at(payload, "Y001", 0, "檔案是空的", "the file is empty")
     if wide := _WIDE.get(payload[:2]):
         return _not_big5(payload, 0, f"檔案是 {wide}", f"the file is {wide}")

@@ -10,24 +10,25 @@ class Limits:
     """What one upload may be. The defaults are those of the published service.
 
     ``bytes_per_record``/``bytes_per_order`` bound how densely an upload may be packed with empty
-    elements (a record with its required fields has over 300 bytes, an order over 90), so that a
-    small upload can't demand much memory.
+    elements beyond the first hundred (a record with its required fields has over 300 bytes, an
+    order over 80), so that a small upload can't demand much memory.
     """
 
-    upload_bytes: int = 128 * 1024 * 1024
+    upload_bytes: int = 64 * 1024 * 1024
     compression_ratio: int = 200
-    records: int = 100_000
+    records: int = 50_000
+    orders: int = 300_000
     text_bytes: int = 65_536
     bytes_per_record: int = 100
-    bytes_per_order: int = 40
+    bytes_per_order: int = 80
 
     def most_records(self, size: int) -> int:
         """Records an upload of ``size`` bytes may hold."""
-        return min(self.records, 16 + size // self.bytes_per_record)
+        return min(self.records, 100 + size // self.bytes_per_record)
 
     def most_orders(self, size: int) -> int:
         """Orders an upload of ``size`` bytes may hold."""
-        return 16 + size // self.bytes_per_order
+        return min(self.orders, 100 + size // self.bytes_per_order)
 
 
 LIMITS = Limits()

@@ -55,7 +55,7 @@ def parse_many(
     decoded = {i: c for i, c in enumerate(checked) if isinstance(c, Decoded)}
     sizes = np.array([len(payload) + len(_GAP) for payload in payloads], np.int64)
     starts = np.cumsum(sizes) - sizes
-    buffer = np.frombuffer(_GAP.join(payloads) + _GAP, np.uint8)
+    buffer = _laid_out(payloads, starts, int(sizes.sum()))
     parts: list[Rows] = []
     careful = list(decoded)
     if parser != "lxml" and decoded:
@@ -75,6 +75,20 @@ def parse_many(
     return Parsed(batch, tuple(refusals), encodings, parsers)
 
 
+def _laid_out(payloads: Sequence[bytes], starts: Int64, size: int) -> UInt8:
+    """The payloads end to end with gaps, and room behind them for a tail of any size.
+
+    A value of the tail is at most half as long again as its bytes; room that is not used costs
+    no memory.
+    """
+    buffer = np.empty(size + size * 3 // 2 + 2 * len(_GAP), np.uint8)
+    for payload, start in zip(payloads, starts.tolist(), strict=True):
+        stop = start + len(payload)
+        buffer[start:stop] = np.frombuffer(payload, np.uint8)
+        buffer[stop : stop + len(_GAP)] = 0
+    return buffer
+
+
 def _fast(
     buffer: UInt8, starts: Int64, sizes: Int64, decoded: dict[int, Decoded], limits: Limits
 ) -> tuple[Rows, list[int]]:
@@ -91,13 +105,14 @@ def _batch(
     buffer: UInt8, starts: Int64, sizes: Int64, rows: Rows, encodings: tuple[str, ...]
 ) -> Batch:
     """The batch of ``rows``: the tail behind the buffer, cells pointed at it."""
-    tail = buffer.shape[0]
+    tail = int(sizes.sum()) + len(_GAP) * len(sizes)
     is_order = rows.moved[0] == 1
     if rows.moved.shape[1]:
         for table, of in ((rows.visit_offset, ~is_order), (rows.order_offset, is_order)):
             table[rows.moved[1, of], rows.moved[2, of]] += tail
-        buffer = np.concatenate([buffer, rows.tail, np.zeros(len(_GAP), np.uint8)])
-        buffer.flags.writeable = False
+        buffer[tail : tail + rows.tail.shape[0]] = rows.tail
+    buffer = buffer[: tail + rows.tail.shape[0] + len(_GAP)]
+    buffer.flags.writeable = False
     upload, number, offset, length, head, first_order = rows.records
     m = rows.moved[:, np.lexsort((rows.moved[2], rows.moved[1], rows.moved[0]))]
     orders = rows.orders.shape[1]

@@ -19,9 +19,13 @@ SEED_DOCUMENTS = (
     _HEAD + b"<RECS><REC><MB><MB1><M03>x</M03><M03>y</M03><Q1>1</Q1></MB1><MB2><M15>z</M15>"
     b"</MB2></MB></REC></RECS>",
     b"<RECS><REC><MSH/><MB><MB2/></MB></REC></RECS>",
+    _HEAD
+    + b"<!-- \xb0\xb7\xabO - x --><RECS><!----><REC><MSH/><MB><MB1><!-- - --><M03>x</M03></MB1>"
+    b"</MB></REC></RECS><!-- \xa1\x5d -->",
 )
 
 _PIECES = (
+    b"<!---->", b"<!-- - -->", b"<!-- -- -->", b"<!-->", b"<!--->", b"--",
     b'<', b'>', b'/', b'&', b';', b']]>', b']', b'&amp;', b'&lt;', b'&apos;', b'&quot;', b'&#13;',
     b'&#10;', b'&#0;', b'&#x110000;', b'&#xD800;', b'&foo;', b'&#65', b'<!-- c -->', b'<!--',
     b'-->', b'<![CDATA[a<b]]>', b'<![CDATA[', b'<?pi?>', b'<!DOCTYPE RECS>', b'<M15>', b'</M15>',

@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit, types
 
+from pipeline.kernels.simd import ascii_run
+
 UInt8 = npt.NDArray[np.uint8]
 
 
@@ -30,11 +32,12 @@ def code_points() -> npt.NDArray[np.uint16]:
     nogil=True,
 )
 def _first_wrong(data: UInt8, points: npt.NDArray[np.uint16]) -> int:
+    base = data.ctypes.data
     i, n = 0, data.shape[0]
     while i < n:
         lead = data[i]
         if lead < 0x80:
-            i += 1
+            i += ascii_run(base + i) if i + 32 <= n else 1
         elif i + 1 < n and points[np.int64(lead) * 256 + data[i + 1]] != 0:
             i += 2
         else:

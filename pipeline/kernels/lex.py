@@ -14,7 +14,7 @@ inlined = njit(forceinline=True, nogil=True)
 
 
 @inlined
-def skip_blank(buf: Any, base: int, i: int) -> int:
+def _skip_blank(buf: Any, base: int, i: int) -> int:
     """Index of the next byte that is no white space."""
     while True:
         c = buf[i]
@@ -24,6 +24,41 @@ def skip_blank(buf: Any, base: int, i: int) -> int:
             i += 1
         else:
             return i
+
+
+@inlined
+def _comment_end(buf: Any, i: int, encoding: int) -> int:
+    """Index behind the comment at ``i``; -1 if it is none that is well-formed."""
+    if buf[i + 2] != 45 or buf[i + 3] != 45:
+        return -1
+    i += 4
+    while True:
+        c = buf[i]
+        if c >= 128:
+            if encoding == 0:
+                i += 2
+            elif c == 0xEF and buf[i + 1] == 0xBF and buf[i + 2] >= 0xBE:
+                return -1  # U+FFFE, U+FFFF
+            else:
+                i += 1
+        elif c == 45 and buf[i + 1] == 45:
+            return i + 3 if buf[i + 2] == 62 else -1
+        elif c >= 32 or c == 9 or c == 10 or c == 13:
+            i += 1
+        else:
+            return -1
+
+
+@inlined
+def skip_blank_and_comments(buf: Any, base: int, i: int, encoding: int) -> int:
+    """Index of what follows white space and comments; -1 for a malformed comment."""
+    i = _skip_blank(buf, base, i)
+    while buf[i] == 60 and buf[i + 1] == 33:
+        i = _comment_end(buf, i, encoding)
+        if i < 0:
+            return -1
+        i = _skip_blank(buf, base, i)
+    return i
 
 
 @inlined

@@ -15,7 +15,14 @@ import numba
 import numpy as np
 from numba import njit, types
 
-from pipeline.kernels.lex import container, field_at, inlined, odd_leaf, skip_blank, text_end
+from pipeline.kernels.lex import (
+    container,
+    field_at,
+    inlined,
+    odd_leaf,
+    skip_blank_and_comments,
+    text_end,
+)
 from pipeline.kernels.simd import count_word, int16_at, int32_at, int64_at, load32, load48, uint8_at
 from schemas import ORDER_FIELDS, VISIT_FIELDS
 
@@ -218,15 +225,15 @@ def _document(
     ``limits`` is (last record row, last order row, text bytes).
     """
     base = buf.ctypes.data
-    i = skip_blank(buf, base, i)
-    if load48(base + i) != _RECS:
+    i = skip_blank_and_comments(buf, base, i, encoding)
+    if i < 0 or load48(base + i) != _RECS:
         return False
     i += 6
     s[_WHERE] = _IN_RECS
     s[_FIRST_RECORD] = s[_RECORDS]
     while s[_WHERE] != _DONE:
-        i = skip_blank(buf, base, i)
-        if buf[i] != 60:
+        i = skip_blank_and_comments(buf, base, i, encoding)
+        if i < 0 or buf[i] != 60:
             return False
         if s[_WHERE] >= _IN_MSH:
             i = _in_leaf_box(buf, base, i, encoding, limits, table, out, s)
@@ -237,7 +244,7 @@ def _document(
         if i < 0:
             return False
     room = s[_FAULTS] <= out.faults.shape[0] and s[_REWRITTEN] <= out.rewritten.shape[0]
-    return room and skip_blank(buf, base, i) == stop
+    return room and skip_blank_and_comments(buf, base, i, encoding) == stop
 
 
 @inlined

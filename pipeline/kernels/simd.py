@@ -76,6 +76,19 @@ def text_run(_context: Any, address: Any) -> Any:
 
 
 @_native
+def ascii_run(_context: Any, address: Any) -> Any:
+    """How many of the next 32 bytes are ASCII."""
+
+    def generate(_ctx: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        vector = ir.VectorType(_I8, _WIDTH)
+        chunk = builder.load(builder.inttoptr(args[0], vector.as_pointer()), align=1)
+        wide = builder.icmp_signed("<", chunk, ir.Constant(vector, [0] * _WIDTH))
+        return _first_set(builder, wide)
+
+    return types.int64(types.intp), generate
+
+
+@_native
 def blank_run(_context: Any, address: Any) -> Any:
     """How many of the next 32 bytes are spaces."""
 
