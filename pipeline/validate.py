@@ -134,6 +134,7 @@ def _subsumed(broken: Broken, made: Ready) -> Broken:
         if subsumer in present:
             codes = made.plan.rules[subsumer].subsumes
             lesser = np.array([rule.code in codes for rule in made.plan.rules])[broken.rule]
+            lesser &= broken.rule != subsumer
             dropped |= lesser & _same_place(at, broken.rule == subsumer)
     return broken.where(~dropped)
 

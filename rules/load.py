@@ -136,7 +136,7 @@ def _check_for(section: Section, names: set[str]) -> None:
 
 
 def _check_examples(rules: list[Rule], section: Section) -> None:
-    if not any(rule.decided_by == "record" and rule.status != "removed" for rule in rules):
+    if not any(rule.is_compiled for rule in rules):
         return
     codes = {edition.code for rule in rules for edition in rule.editions}
     expected = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -56,6 +56,11 @@ class Edition:
     summary: Bilingual
     remedy: Bilingual
 
+    @property
+    def dated(self) -> bool:
+        """Whether it is in force for a time only."""
+        return self.start is not None or self.until is not None
+
 
 @dataclass(frozen=True)
 class Order:
@@ -73,7 +78,8 @@ class Example:
     Changes happen in this order: ``drop`` (by number in the base), ``set``/``unset``/``orders``
     (numbers in the base as well), ``add``, ``repeat`` (an order number and how many there shall
     be; D03 is renumbered), ``mint`` (make D01 and the treatment ids agree with their dates).
-    ``expect`` is in receipt grammar. ``row`` is the ``each`` row it belongs to.
+    ``expect`` is in receipt grammar. ``row`` is the ``each`` row it belongs to. ``tables`` are the
+    reference tables that are there, each the rows of its CSV.
     """
 
     base: str
@@ -89,6 +95,8 @@ class Example:
     repeat: tuple[int, int] | None
     mint: bool
     line: int
+    tables: dict[str, tuple[dict[str, str], ...]] = field(default_factory=dict)
+    address: str | None = None
 
 
 @dataclass(frozen=True)

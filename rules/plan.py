@@ -58,17 +58,21 @@ class Plan:
     by_code: dict[str, tuple[int, ...]] = field(repr=False, compare=False, default_factory=dict)
 
 
+_NOT_HERE = ("state", "reference", "outside")
+
+
 def undecided(plan: Plan, tables: Container[str]) -> list[tuple[str, str]]:
     """(rule, what it needs) of every rule that can't be decided offline with these tables.
 
     A rule on reference tables needs those that aren't there, one on stored uploads their state;
-    what nobody here can decide needs ``outside``.
+    what nobody here can decide needs ``outside``. ``nothing`` is needed by codes that are checked
+    under the name of another.
     """
     found = []
     for rule in plan.rules:
         missing = [table for table in rule.tables if table not in tables]
         if missing:
             found.append((rule.id, ", ".join(missing)))
-        elif rule.decided_by in ("state", "reference", "outside") and not rule.tables:
+        elif rule.decided_by in _NOT_HERE and not rule.tables and rule.needs != "nothing":
             found.append((rule.id, rule.needs or rule.decided_by))
     return list(dict.fromkeys(found))

@@ -21,6 +21,7 @@ from rules.model import (
     Rule,
     Status,
 )
+from rules.ops import OPS, KeyPart
 from rules.plan import Severity
 from rules.read_examples import examples
 from rules.terms import ExpressionError, Term
@@ -55,6 +56,7 @@ def read_rule(section: Section, row: str | None) -> Rule:
     section.get("each")
     section.close()
     _check_scope(rule, section)
+    _check_refusal(rule, section)
     return rule
 
 
@@ -215,6 +217,29 @@ def _needs(section: Section, decided_by: str, editions: tuple[Edition, ...]) -> 
     if not asked and not needs and decided_by in ("state", "reference"):
         raise section.fail(f"needs is missing; say what {decided_by} must be there")
     return ", ".join(sorted(asked)) or needs
+
+
+def _check_refusal(rule: Rule, section: Section) -> None:
+    """A rule that refuses the upload must say the same of every record."""
+    for edition in rule.editions:
+        if edition.broken_when is None or edition.severity != "refuse":
+            continue
+        gated = rule.applies != Applies(None, None) or (edition.clock == "visit" and edition.dated)
+        if gated or _reads_fields(lower(edition.broken_when)):
+            raise section.fail(
+                "a rule that refuses the upload looks at no field: use sender, address, received "
+                "and official, applies: {formats: any, kinds: any}, and clock: receipt",
+                section.line_of("severity"),
+            )
+
+
+def _reads_fields(term: Term) -> bool:
+    read = zip(OPS[term.op].params, term.params, strict=True)
+    return any(
+        name in ("field", "other", "person")
+        or (name == "keys" and any(kind == "field" for kind, _ in cast("tuple[KeyPart]", value)))
+        for name, value in read
+    ) or any(_reads_fields(arg) for arg in term.args)
 
 
 def _tables(term: Term) -> set[str]:

@@ -7,6 +7,7 @@ from datetime import datetime
 from rules.document import Section
 from rules.model import Base, Example, Order
 from schemas import fields
+from schemas.reference import REFERENCE_TABLES
 
 
 def examples(section: Section, row: str | None) -> tuple[Example, ...]:
@@ -57,7 +58,28 @@ def _example(part: Section) -> Example:
         repeat=times,
         mint=part.flag("mint"),
         line=part.line,
+        tables=_tables(part),
+        address=part.optional("address"),
     )
+
+
+def _tables(part: Section) -> dict[str, tuple[dict[str, str], ...]]:
+    section = part.section("reference")
+    if section is None:
+        return {}
+    found = {}
+    for name in section.mapping:
+        if name not in REFERENCE_TABLES:
+            raise section.fail(f"there is no reference table {name}; see schemas/reference.py")
+        header = REFERENCE_TABLES[name].header
+        found[str(name)] = tuple(_table_row(row, header) for row in section.sections(str(name)))
+    return found
+
+
+def _table_row(section: Section, header: tuple[str, ...]) -> dict[str, str]:
+    row = {column: section.text(column, "") for column in header}
+    section.close()
+    return row
 
 
 def _order(section: Section) -> Order:

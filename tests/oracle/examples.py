@@ -7,7 +7,7 @@ from datetime import datetime
 
 from rules.model import Base, Example, Rule
 from tests.oracle import cells
-from tests.oracle.findings import oracle_findings, receipt_text
+from tests.oracle.findings import receipt_text, row_findings
 from tests.oracle.record import Row
 
 # treatment id, person, moment, and the visit field or order field the moment is read from
@@ -33,13 +33,14 @@ def example_row(example: Example, bases: dict[str, Base]) -> Row:
     if example.mint:
         _mint(record, orders, example)
     received = datetime.fromisoformat(example.received or base.received)
-    return Row(record, orders, received, example.sender or base.sender)
+    sender = example.sender or base.sender
+    return Row(record, orders, received, sender, tables=example.tables, address=example.address)
 
 
 def example_text(example: Example, bases: dict[str, Base], rules: Iterable[Rule]) -> str:
     """All findings of the rules on the example's record, in receipt grammar."""
     row = example_row(example, bases)
-    return receipt_text(oracle_findings(row.record, row.orders, rules, row.received, row.sender))
+    return receipt_text(row_findings(row, rules))
 
 
 def distinct_examples(rules: Iterable[Rule]) -> dict[tuple[str, int], Example]:

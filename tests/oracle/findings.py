@@ -10,7 +10,6 @@ from schemas import ORDER_FIELDS, VISIT_FIELDS
 from tests.oracle import cells
 from tests.oracle.interpreter import broken, order_fields
 from tests.oracle.record import Row
-from tests.oracle.reference import Tables
 
 Found = tuple[str, int | None, str, str, str]
 PLACES = {
@@ -25,14 +24,17 @@ def oracle_findings(
     rules: Iterable[Rule],
     received: datetime,
     sender: str | None,
-    tables: Tables | None = None,
 ) -> list[Found]:
     """(field, order index from 0 or None, code, rule id, severity), in the order of a receipt.
 
     Cells are texts by field id; an absent element is an absent key. ``received`` may be aware, or
     naive wall clock in Taipei.
     """
-    row = Row(record, orders, received, sender, tables=tables or {})
+    return row_findings(Row(record, orders, received, sender), rules)
+
+
+def row_findings(row: Row, rules: Iterable[Rule]) -> list[Found]:
+    """The same for a row that knows of reference tables, too."""
     found: list[tuple[Rule, Edition, int | None]] = []
     for rule in rules:
         if not rule.is_compiled or not _applies(rule, row):
@@ -42,11 +44,14 @@ def oracle_findings(
                 found += [(rule, edition, order) for order in _broken_at(edition.broken_when, row)]
     if any(rule.stops for rule, _, _ in found):
         found = [entry for entry in found if entry[0].stops]
-    subsumed = {(rule.field, order, code) for rule, _, order in found for code in rule.subsumes}
     named = [
         (rule.field, order, edition.code, rule.id, edition.severity)
         for rule, edition, order in found
-        if (rule.field, order, edition.code) not in subsumed
+        if not any(
+            edition.code in other.subsumes and other.id != rule.id
+            for other, _, there in found
+            if (other.field, there) == (rule.field, order)
+        )
     ]
     return sorted(named, key=receipt_order)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
+from ipaddress import ip_address, ip_network
 
 from schemas.reference import REFERENCE_TABLES
 
@@ -81,6 +82,14 @@ def _is_working(rows: Sequence[TableRow], day: date) -> bool:
 
 def _rows(rows: Sequence[TableRow], table: str, key: Key) -> list[TableRow]:
     names = [column.name for column in REFERENCE_TABLES[table].keys]
+    if REFERENCE_TABLES[table].networks:
+        *places, address = key
+        return [
+            row
+            for row in rows
+            if [row[name] for name in names[:-1]] == places
+            and ip_address(address) in ip_network(row[names[-1]])
+        ]
     return [row for row in rows if [row[name] for name in names] == list(key)]
 
 
