@@ -50,7 +50,8 @@ def test_installed_wheel_owns_its_names_and_judges(wheel: Path, tmp_path: Path) 
     script = (
         "import importlib.metadata as m, pipeline, rules, schemas;"
         "own = m.packages_distributions();"
-        "assert all('nhi-upload-pipeline' in own[p] for p in ('pipeline', 'rules', 'schemas')), own;"
+        "names = ('pipeline', 'rules', 'schemas');"
+        "assert all('nhi-upload-pipeline' in own[name] for name in names), own;"
         f"assert all(p.__file__.startswith({str(target)!r}) for p in (pipeline, rules, schemas))"
     )
     subprocess.run([sys.executable, "-c", script], env=environment, cwd=tmp_path, check=True)
