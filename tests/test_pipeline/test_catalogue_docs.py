@@ -79,15 +79,15 @@ def test_every_family_with_examples_shows_the_guilty_place() -> None:
     assert len(shown) > 100
     for family in shown:
         assert family.failing is not None
-        assert family.passing is not None
         failing = [piece for line in family.failing.lines for piece in line.pieces]
-        passing = [piece for line in family.passing.lines for piece in line.pieces]
         assert guilty(failing, family.code), family.name
         assert f"{family.code};" in family.failing.answer
+        if family.passing is None:
+            assert family.failing.tables, family.name
+            continue
         places = {f"{rule.field}:{family.code};" for rule in family.rules}
         assert not any(place in family.passing.answer for place in places)
-        assert family.failing.lines != family.passing.lines or family.failing.dated
-        assert passing[0].text == "<REC>"
+        assert family.failing != family.passing
 
 
 def test_every_rule_decided_by_the_record_has_both_examples() -> None:
@@ -135,6 +135,17 @@ def test_coverage_counts_every_code_of_the_insurer_once() -> None:
     outside = [row for row in rows if row.decided_by == "outside"]
     assert total.codes + sum(row.codes for row in outside) == len(error_codes())
     assert 0 < total.percent <= 100
+
+
+def test_a_code_is_planned_as_long_as_nothing_evaluates_its_rules() -> None:
+    for entry in known().values():
+        able = [rule for rule in entry.rules if rule.decided_by != "outside"]
+        evaluated = [r for r in able if r.is_compiled or r.status in ("stable", "deprecated")]
+        if entry.state == "checked":
+            assert evaluated, entry.code
+        if entry.state == "planned" and evaluated:
+            assert entry.insurer is not None
+            assert entry.insurer.decidable_by not in {rule.decided_by for rule in evaluated}
 
 
 def test_a_code_that_nobody_decides_says_why() -> None:

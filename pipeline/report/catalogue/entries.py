@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from pipeline.report.catalogue.families import FIELD, Family, families
+from pipeline.report.catalogue.families import FIELD, Family, families, is_planned
+from pipeline.report.catalogue.words import SEVERITIES
 from rules.codes import ErrorCode, error_codes
 from rules.load import load_bases
 from rules.model import Base, Bilingual, Rule
@@ -55,9 +56,9 @@ class Entry:
 
     @property
     def severities(self) -> tuple[str, ...]:
-        """Severities it is reported with."""
-        found = [e.severity for r in self.rules for e in r.editions if e.code == self.code]
-        return tuple(dict.fromkeys(found))
+        """Severities it is reported with, the worst first."""
+        found = {e.severity for r in self.rules for e in r.editions if e.code == self.code}
+        return tuple(severity for severity in SEVERITIES if severity in found)
 
     @property
     def decided_by(self) -> tuple[str, ...]:
@@ -116,24 +117,27 @@ def _entry(
         families(code, rules, bases),
         "merged" if into else _state(insurer, rules),
         into,
-        tuple(sorted(silenced_by)),
+        tuple(sorted({*silenced_by} - {code})),
     )
 
 
 def _merged_into(rules: Sequence[Rule]) -> str:
-    for rule in rules:
-        match = _STANDS_IN.search(rule.current.summary.en)
-        if match is not None and rule.decided_by == "outside":
-            return match[1]
-    return ""
+    """The code named by a rule that says so, unless another rule does report this code."""
+    if any(rule.decided_by != "outside" for rule in rules):
+        return ""
+    named = (_STANDS_IN.search(rule.current.summary.en) for rule in rules)
+    return next((match[1] for match in named if match is not None), "")
 
 
 def _state(insurer: ErrorCode | None, rules: Sequence[Rule]) -> State:
-    """Checked if a rule in use decides it the way errors.csv says; a hint alone doesn't count."""
+    """Checked if a rule in use decides it the way errors.csv says; a hint alone doesn't count.
+
+    A preview with a condition is in use; one without is still to be written.
+    """
     able = [rule for rule in rules if rule.decided_by != "outside" and rule.status != "removed"]
     if not able:
         return "outside"
-    used = {way for rule in able if rule.status != "preview" for way in _ways(rule)}
+    used = {way for rule in able if not is_planned(rule) for way in _ways(rule)}
     wanted = insurer.decidable_by if insurer is not None else ""
     return "checked" if wanted in used or (used and not wanted) else "planned"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -23,13 +23,14 @@ FIELD = Bilingual("〔欄位〕", "[field]")
 class Shown:
     """An example ready to show. ``answer`` is the receipt's text, empty where nothing is wrong.
 
-    ``dated`` says that the moment of receipt matters.
+    ``envelope`` tells what beside the record matters: when, by whom and from where it was sent;
+    ``tables`` are the reference tables that are there, each row as ``column=value`` texts.
     """
 
     lines: tuple[Line, ...]
     answer: str
-    record: ExampleRecord
-    dated: bool
+    envelope: tuple[tuple[Bilingual, str], ...]
+    tables: tuple[tuple[str, tuple[str, ...]], ...]
 
 
 @dataclass(frozen=True)
@@ -133,6 +134,11 @@ class Family:
         return self.first.decided_by != "outside"
 
     @property
+    def is_planned(self) -> bool:
+        """Whether nothing evaluates it yet."""
+        return is_planned(self.first)
+
+    @property
     def is_uniform(self) -> bool:
         """Whether rules differ in field and formats only."""
         return None not in (self.summary, self.remedy, self.wordings)
@@ -141,6 +147,11 @@ class Family:
         if not self.has_several_fields:
             return _only({text(rule) for rule in self.rules})
         return _only({_without_field(text(rule), rule.field) for rule in self.rules})
+
+
+def is_planned(rule: Rule) -> bool:
+    """Whether a rule is announced, but neither a condition nor code of ours decides it yet."""
+    return rule.status == "preview" and not rule.is_compiled
 
 
 def families(code: str, rules: Iterable[Rule], bases: dict[str, Base]) -> tuple[Family, ...]:
@@ -161,17 +172,26 @@ def _family(code: str, rules: Sequence[Rule], bases: dict[str, Base]) -> Family:
                 code,
                 tuple(rules),
                 _shown(failing, rule, code, bases),
-                _shown(passing, rule, code, bases),
+                None if passing is None else _shown(passing, rule, code, bases),
             )
     return Family(code, tuple(rules), None, None)
 
 
-def _nearest_passing(failing: Example, rule: Rule, code: str) -> Example:
-    """An example from the same base, else the base itself, which breaks no rule."""
+def _nearest_passing(failing: Example, rule: Rule, code: str) -> Example | None:
+    """An example from the same base, else the base itself, which breaks no rule.
+
+    Where reference tables decide, only an example with the same tables shows that a record
+    passes; without them it isn't checked.
+    """
+
+    def setting(example: Example) -> tuple[object, ...]:
+        return example.base, example.row, sorted(example.tables)
+
     for example in rule.examples:
-        is_near = (example.base, example.row) == (failing.base, failing.row)
-        if is_near and not _breaks(example, rule, code):
+        if setting(example) == setting(failing) and not _breaks(example, rule, code):
             return example
+    if failing.tables:
+        return None
     return replace(
         failing,
         expect="",
@@ -199,9 +219,24 @@ def _shown(example: Example, rule: Rule, code: str, bases: dict[str, Base]) -> S
     return Shown(
         fragment(example, record, bases[example.base], focus),
         example.expect,
-        record,
-        dated=example.received is not None or "received" in conditions,
+        tuple(_envelope(example, record, set(re.findall(r"[a-z_]+", conditions)))),
+        tables=tuple((name, _rows(rows)) for name, rows in sorted(example.tables.items())),
     )
+
+
+def _envelope(
+    example: Example, record: ExampleRecord, read: set[str]
+) -> Iterator[tuple[Bilingual, str]]:
+    if example.received is not None or "received" in read:
+        yield Bilingual("收件時間", "received"), record.received.isoformat(" ")
+    if example.sender is not None or "sender" in read:
+        yield Bilingual("寄件院所", "sender"), record.sender
+    if example.address is not None:
+        yield Bilingual("寄件位址", "from address"), example.address
+
+
+def _rows(rows: Iterable[Mapping[str, str]]) -> tuple[str, ...]:
+    return tuple(" ".join(f"{k}={v}" for k, v in row.items() if v) for row in rows)
 
 
 def _in_code_table(source: Authority) -> bool:

@@ -69,10 +69,9 @@ class _Found:
     def fields_of(self, order: int | None) -> set[str]:
         return {field for field, at in self.codes if at == order}
 
-    @property
-    def on_segment(self) -> tuple[str, ...]:
-        """Codes on the orders as a whole."""
-        return self.codes.get(("MB2", None), ())
+    def on(self, element: str) -> tuple[str, ...]:
+        """Codes on an element that is no field; for MB2, on the orders as a whole."""
+        return self.codes.get((element, None), ())
 
 
 def fields_in(expression: str) -> frozenset[str]:
@@ -87,11 +86,13 @@ def fragment(example: Example, record: ExampleRecord, base: Base, focus: Focus) 
     changed = frozenset(k for k, v in record.visit.items() if base.record.get(k) != v)
     shown = focus.read | changed | found.fields_of(None) | frozenset(example.unset)
     header = [_piece(f, record.visit, found, None, focus) for f in ("H00", "H01")]
+    upload = (Line(0, (_tag("RECS", found, focus),)),) if found.on("RECS") else ()
     return (
-        Line(0, (Piece("<REC>"),)),
-        Line(1, (Piece("<MSH>"), *header, Piece("</MSH>"))),
-        Line(1, (Piece("<MB>"),)),
-        Line(2, (Piece("<MB1>"),)),
+        *upload,
+        Line(0, (_tag("REC", found, focus),)),
+        Line(1, (_tag("MSH", found, focus), *header, Piece("</MSH>"))),
+        Line(1, (_tag("MB", found, focus),)),
+        Line(2, (_tag("MB1", found, focus),)),
         *(Line(3, (piece,)) for piece in _elements(record.visit, shown, found, None, focus)),
         Line(2, (Piece("</MB1>"),)),
         *_orders(example, record, base, found, focus),
@@ -127,25 +128,31 @@ def _piece(
     codes = found.codes.get((field, order), ())
     if field not in cells:
         return Piece(field, "missing", codes)
-    state: State = "plain"
-    if focus.code in codes:
-        state = "bad"
-    elif codes:
-        state = "also"
-    elif field == focus.field:
+    state: State = _state(codes, focus)
+    if state == "plain" and field == focus.field:
         state = "good"
     value = escape(shortened(cells[field], _LONGEST_VALUE))
     return Piece(f"<{field}>{value}</{field}>", state, codes)
+
+
+def _tag(element: str, found: _Found, focus: Focus) -> Piece:
+    codes = found.on(element)
+    return Piece(f"<{element}>", _state(codes, focus), codes)
+
+
+def _state(codes: tuple[str, ...], focus: Focus) -> State:
+    if not codes:
+        return "plain"
+    return "bad" if focus.code in codes else "also"
 
 
 def _orders(
     example: Example, record: ExampleRecord, base: Base, found: _Found, focus: Focus
 ) -> Iterator[Line]:
     """Orders that a rule reads or an example changed, one a line; runs of others counted."""
-    on_segment = found.on_segment
+    on_segment = found.on("MB2")
     if on_segment:
-        state: State = "bad" if focus.code in on_segment else "also"
-        known = Piece(f"<MB2>…</MB2> × {len(record.orders)}", state, on_segment)
+        known = Piece(f"<MB2>…</MB2> × {len(record.orders)}", _state(on_segment, focus), on_segment)
         yield Line(2, (known if record.orders else Piece("MB2", "missing", on_segment),))
         if not focus.reads_orders:
             return

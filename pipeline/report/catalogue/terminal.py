@@ -132,8 +132,10 @@ def _example(shown: Shown, *, is_failing: bool) -> Iterator[Text]:
         yield Text(f"✗ 不通過 fails  {shown.answer}", "red")
     else:
         yield Text(f"✓ 通過 passes  {shown.answer}".rstrip(), "green")
-    if shown.dated:
-        yield _fact("收件時間 received", shown.record.received.isoformat(" "))
+    for label, value in shown.envelope:
+        yield _fact(both(label), value)
+    for name, rows in shown.tables:
+        yield _fact("參考檔 reference table", f"{name}: {'; '.join(rows)}")
     for line in shown.lines:
         yield _xml(line)
 

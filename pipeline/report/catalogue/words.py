@@ -17,7 +17,7 @@ DECIDED_BY = {
     "parse": Bilingual("讀取檔案時", "reading the file"),
     "upload": Bilingual("整份上傳與寄件院所", "the upload and its sender"),
     "state": Bilingual("先前收下的資料（離線檢核不判定）", "stored records (not offline)"),
-    "reference": Bilingual("參考檔", "a reference table"),
+    "reference": Bilingual("參考檔（載入後才檢核）", "a reference table, once loaded"),
     "outside": Bilingual("本系統無法判定", "not decidable here"),
 }
 CERTAINTIES = {
@@ -26,7 +26,7 @@ CERTAINTIES = {
     "assumed": Bilingual("推定，尚無明文", "assumed, not confirmed"),
 }
 STATUSES = {
-    "preview": Bilingual("準備中", "preview"),
+    "preview": Bilingual("試行", "preview"),
     "stable": Bilingual("使用中", "stable"),
     "deprecated": Bilingual("將停用", "deprecated"),
     "removed": Bilingual("已停用", "removed"),
