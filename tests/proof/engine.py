@@ -1,0 +1,28 @@
+"""The engine asked and answering in the words of the rule catalogue."""
+
+from __future__ import annotations
+
+from pipeline.core import Processed
+from pipeline.outcome import Envelope
+from pipeline.validate import TAIPEI
+from tests.oracle.record import Row
+
+
+def envelope_of(row: Row) -> Envelope:
+    """What an example says of its upload."""
+    received = row.received if row.received.tzinfo else row.received.replace(tzinfo=TAIPEI)
+    return Envelope(received, row.sender, address=row.address)
+
+
+def answer(processed: Processed, upload: int) -> str:
+    """Findings of an upload of one record in receipt grammar; of a refused one, those of the rules
+    that refuse it (they stand on ``RECS``)."""
+    refusal = processed.refusals[upload]
+    if refusal is not None:
+        return f"RECS:{refusal.code};"
+    found, rules, text = processed.findings, processed.plan.rules, ""
+    for row in range(*processed.findings_of(upload).indices(len(found))):
+        order = int(found.order[row])
+        place = found.names[found.field[row]] + ("" if order < 0 else f"[{order + 1}]")
+        text += f"{place}:{rules[found.rule[row]].code};"
+    return text
