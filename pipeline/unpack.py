@@ -7,7 +7,6 @@ inside an archive are for display only; nothing is ever written under them.
 
 from __future__ import annotations
 
-import io
 import os
 import zipfile
 import zlib
@@ -21,6 +20,7 @@ from pipeline.outcome import Refusal
 
 RATIO_FREE_BYTES: Final = 1 << 20  # below this an upload may be packed as tightly as it likes
 MOST_ENTRIES: Final = 100_000
+MOST_MEMBERS: Final = 100_000  # of a gzip file; each costs time even when it holds nothing
 MOST_DIRECTORY_BYTES: Final = 16 << 20
 _STEP: Final = 1 << 18
 _ENCRYPTED: Final = 0x1 | 0x40 | 0x2000
@@ -59,13 +59,17 @@ class _RefusedError(Exception):
         self.refusal = Refusal(code, 0, 1, 1, zh, en)
 
 
-class _CarefulFile(io.BufferedReader):
+class _CarefulFile:
     """A zip file whose directory is read at once only if it is of a sane size."""
 
-    def read(self, size: int | None = -1, /) -> bytes:
-        if size is not None and size > MOST_DIRECTORY_BYTES:
+    def __init__(self, file: BinaryIO) -> None:
+        self.seek, self.tell, self.seekable = file.seek, file.tell, file.seekable
+        self._read = file.read
+
+    def read(self, size: int = -1, /) -> bytes:
+        if size > MOST_DIRECTORY_BYTES:
             raise _RefusedError("Z003", "zip 的目錄過大", "the zip's directory is too large")
-        return super().read(size)
+        return self._read(size)
 
 
 def refused(name: str, digest: bytes, code: str, zh: str, en: str) -> Payload:
@@ -77,7 +81,7 @@ def read_plain(file: BinaryIO, name: str, limits: Limits) -> Payload:
     """A file that is an upload as it stands."""
     most = limits.upload_bytes
     try:
-        data = file.read(min(os.fstat(file.fileno()).st_size, most) + 1)
+        data = file.read(min(_size_of(file), most) + 1)
     except OSError:
         return refused(name, sha256(name.encode()).digest(), "Z003", *_UNREADABLE)
     if len(data) > most:
@@ -92,13 +96,17 @@ def read_gzip(file: BinaryIO, name: str, limits: Limits) -> Payload:
 
     def pieces() -> Iterator[bytes]:
         nonlocal read
-        inflate = zlib.decompressobj(wbits=31)
+        inflate, members = zlib.decompressobj(wbits=31), 1
         while chunk := file.read(_STEP):
             packed.update(chunk)
             read += len(chunk)
+            if read > limits.upload_bytes + RATIO_FREE_BYTES:  # no packing adds as much
+                raise _RefusedError("Z001", *_too_large(limits.upload_bytes))
             while chunk:
                 if inflate.eof:
-                    inflate = zlib.decompressobj(wbits=31)
+                    inflate, members = zlib.decompressobj(wbits=31), members + 1
+                if members > MOST_MEMBERS:
+                    raise _RefusedError("Z003", "gzip 檔的段數過多", "too many gzip members")
                 yield inflate.decompress(chunk, _STEP)
                 chunk = inflate.unused_data if inflate.eof else inflate.unconsumed_tail
         if not inflate.eof:
@@ -110,7 +118,7 @@ def read_gzip(file: BinaryIO, name: str, limits: Limits) -> Payload:
 def read_zip(file: BinaryIO, name: str, limits: Limits) -> Iterator[Payload]:
     """Every upload of a zip file, in its own order; an unreadable zip is one refusal."""
     try:
-        archive = zipfile.ZipFile(_CarefulFile(io.FileIO(file.fileno(), closefd=False)))
+        archive = zipfile.ZipFile(_CarefulFile(file))
         entries = _entries(archive)
     except _RefusedError as error:
         yield Payload(name, b"", _digest_of(file), error.refusal)
@@ -197,6 +205,13 @@ def _collect(
         return refused(name, packed()[1], "Z003", *_UNREADABLE)
     payload = bytes(data)
     return Payload(name, payload, sha256(payload).digest())
+
+
+def _size_of(file: BinaryIO) -> int:
+    """Bytes of an open file, which then stands at its beginning."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    return size
 
 
 def _too_large(most: int) -> tuple[str, str]:

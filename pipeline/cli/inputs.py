@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from pipeline.ingest import find_files, read_uploads
 from pipeline.limits import Limits
-from pipeline.unpack import Payload, read_gzip, read_plain, read_zip
+from pipeline.unpack import RATIO_FREE_BYTES, Payload, read_gzip, read_plain, read_zip
 
 STDIN = "-"
 
@@ -24,11 +24,13 @@ def inputs(files: Sequence[str], limits: Limits) -> Iterator[Payload]:
 
 
 def _standard_input(limits: Limits) -> Iterator[Payload]:
-    given = io.BytesIO(sys.stdin.buffer.read(limits.upload_bytes + 1))
-    start = given.getvalue()[:4]
-    if start.startswith(b"PK"):
-        yield from read_zip(given, STDIN, limits)
-    elif start.startswith(b"\x1f\x8b"):
+    read = sys.stdin.buffer.read
+    data = read(limits.upload_bytes + RATIO_FREE_BYTES + 1)
+    if data.startswith(b"PK"):  # only each of its uploads is limited
+        yield from read_zip(io.BytesIO(data + read()), STDIN, limits)
+        return
+    given = io.BytesIO(data)
+    if data.startswith(b"\x1f\x8b"):
         yield read_gzip(given, STDIN, limits)
     else:
         yield read_plain(given, STDIN, limits)

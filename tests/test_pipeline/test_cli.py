@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -174,9 +175,19 @@ def test_a_damaged_archive_is_a_refusal_not_a_crash(capsysbinary: Out, tmp_path:
     assert said["refusal"]["code"] == "Z003"  # type: ignore[index]
 
 
-def test_standard_input(monkeypatch: pytest.MonkeyPatch, capsysbinary: Out) -> None:
+def zipped(payload: bytes) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as pack:
+        pack.writestr("x.xml", payload)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("packed", [bytes, gzip.compress, zipped])
+def test_standard_input(
+    monkeypatch: pytest.MonkeyPatch, capsysbinary: Out, packed: Callable[[bytes], bytes]
+) -> None:
     class Stdin:
-        buffer = io.BytesIO(gzip.compress(MIXED.read_bytes()))
+        buffer = io.BytesIO(packed(MIXED.read_bytes()))
 
     monkeypatch.setattr(sys, "stdin", Stdin)
     code, (said,) = verdicts(capsysbinary, "-")

@@ -13,7 +13,7 @@ import pytest
 
 from pipeline.ingest import SourceMissingError, find_files, read_uploads
 from pipeline.limits import Limits
-from pipeline.unpack import RATIO_FREE_BYTES, Payload
+from pipeline.unpack import MOST_MEMBERS, RATIO_FREE_BYTES, Payload
 
 SMALL = Limits(upload_bytes=2_000, compression_ratio=200)
 
@@ -72,6 +72,19 @@ def test_bombs_are_given_up_early(tmp_path: Path) -> None:
         "bomb.xml.gz": "Z004",
         "small.xml.gz": None,
         "zip.zip!/bomb.xml": "Z004",
+    }
+
+
+def test_gzip_files_that_go_on_without_giving_anything_are_given_up(tmp_path: Path) -> None:
+    member, most = gzip.compress(b""), Limits().upload_bytes
+    (tmp_path / "many.xml.gz").write_bytes(member * (MOST_MEMBERS + 1))
+    (tmp_path / "most.xml.gz").write_bytes(member * (MOST_MEMBERS - 1) + gzip.compress(b"<x/>"))
+    with (tmp_path / "long.xml.gz").open("wb") as file:  # a comment without end
+        file.write(member[:3] + b"\x10" + member[4:10] + b"x" * (most + RATIO_FREE_BYTES))
+    assert codes(tmp_path, Limits()) == {
+        "long.xml.gz": "Z001",
+        "many.xml.gz": "Z003",
+        "most.xml.gz": None,
     }
 
 
