@@ -29,17 +29,17 @@ _SATURDAY = 5
 class Texts:
     """Distinct texts; the code of a text is its row. See ``pipeline.kernels.lookup``."""
 
-    buffer: UInt8
-    offset: Int32
-    length: Int32
-    slots: Int32
+    known: UInt8
+    first: Int32
+    slots: Int64
 
-    def find(self, buffer: UInt8, offset: Int32, length: Int32, usable: UInt8) -> Int32:
-        """The code of each cell's text, NOT_THERE, or NOT_USABLE where not ``usable``."""
+    def __len__(self) -> int:
+        return len(self.first) - 1
+
+    def find(self, hashed: Int64, buffer: UInt8, offset: Int32, length: Int32) -> Int32:
+        """The code of each cell's text, NOT_THERE, or NOT_USABLE where its hash says so."""
         out = np.empty(len(offset), np.int32)
-        lookup.find(
-            buffer, offset, length, usable, self.buffer, self.offset, self.length, self.slots, out
-        )
+        lookup.find(hashed, buffer, offset, length, self.known, self.first, self.slots, out)
         return out
 
     def codes(self, texts: Sequence[str | None]) -> Int32:
@@ -49,7 +49,9 @@ class Texts:
         offset = (np.cumsum(length) - length).astype(np.int32)
         usable = np.array([bool(part.strip()) for part in parts], np.uint8)
         buffer = np.frombuffer(b"".join(parts) + bytes(1), np.uint8)
-        return self.find(buffer, offset, length, usable)
+        hashed = np.empty(len(parts), np.int64)
+        lookup.hash_cells(buffer, offset, length, usable, hashed)
+        return self.find(hashed, buffer, offset, length)
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,16 +59,15 @@ class Table:
     """One table. Key columns as dictionaries, keys numbered, periods in order of key and time.
 
     ``combined`` are the sorted combinations of codes of a table with several key columns, whose
-    rows number its keys; ``first`` (keys + 1) the first period of each key; ``start``/``stop`` the
-    periods' days, half open; ``values`` int64 per period, UNKNOWN where blank.
+    rows number its keys; ``first`` (keys + 1) the first period of each key; ``spans`` each
+    period's first day and the day after its last; ``values`` int64 per period, UNKNOWN where blank.
     """
 
     version: str
     texts: tuple[Texts, ...]
     combined: Int64
     first: Int32
-    start: Int64
-    stop: Int64
+    spans: Int64
     values: Mapping[str, Int64]
 
     def keys(self, codes: Sequence[Int32], rows: int) -> Int32:
@@ -85,7 +86,7 @@ class Table:
     def periods(self, key: Int32, day: Int64) -> Int32:
         """The period of each row's key on its day, NOT_THERE, or NOT_USABLE."""
         out = np.empty(len(key), np.int32)
-        lookup.period_on(key, day, self.first, self.start, self.stop, out)
+        lookup.period_on(key, day, self.first, self.spans, out)
         return out
 
 
@@ -115,7 +116,7 @@ class References:
     def calendar(self) -> Calendar | None:
         """The working days, where there is a table of holidays that isn't empty."""
         holidays = self.tables.get(HOLIDAYS)
-        return _calendar(holidays) if holidays is not None and len(holidays.start) else None
+        return _calendar(holidays) if holidays is not None and len(holidays.spans) else None
 
 
 NONE = References()
@@ -134,7 +135,7 @@ def table_of(
     combined, key = np.empty(0, np.int64), np.zeros(len(start), np.int64)
     count = 1
     if len(codes) == 1:
-        key, count = codes[0].astype(np.int64), len(texts[0].offset)
+        key, count = codes[0].astype(np.int64), len(texts[0])
     elif codes:
         combined, key = np.unique(_combine(codes, texts), return_inverse=True)
         count = len(combined)
@@ -144,45 +145,43 @@ def table_of(
         texts=texts,
         combined=combined,
         first=np.searchsorted(key[order], np.arange(count + 1)).astype(np.int32),
-        start=start[order],
-        stop=stop[order],
+        spans=np.column_stack([start, stop])[order].reshape(-1),
         values={name: column[order] for name, column in values.items()},
     )
 
 
-def _texts(values: pa.Array) -> Texts:
+def _texts(values: pa.StringArray) -> Texts:
     encoded = [text.encode() for text in values.to_pylist()]
-    length = np.array([len(text) for text in encoded], np.int32)
-    offset = (np.cumsum(length) - length).astype(np.int32)
-    slots = np.full(1 << (2 * len(encoded)).bit_length(), lookup.FREE, np.int32)
-    buffer = np.frombuffer(b"".join(encoded) + bytes(1), np.uint8)
-    lookup.fill(buffer, offset, length, slots)
-    return Texts(buffer, offset, length, slots)
+    first = np.cumsum([0, *(len(text) for text in encoded)]).astype(np.int32)
+    slots = np.full(1 << (2 * len(encoded)).bit_length(), lookup.FREE, np.int64)
+    known = np.frombuffer(b"".join(encoded) + bytes(1), np.uint8)
+    lookup.fill(known, first, slots)
+    return Texts(known, first, slots)
 
 
 def _combine(codes: Iterable[Int32], texts: Iterable[Texts]) -> Int64:
     """One number for the codes of all parts; nonsense where one is negative."""
     total = np.zeros(1, np.int64)
     for column, known in zip(codes, texts, strict=True):
-        total = total * len(known.offset) + column
+        total = total * len(known) + column
     return total
 
 
 def _calendar(holidays: Table) -> Calendar:
     """Mondays to Fridays that are no holiday, and the make-up workdays, of the years listed."""
-    first = np.datetime64(int(holidays.start.min()), "D").astype("datetime64[Y]")
-    last = np.datetime64(int(holidays.stop.max()) - 1, "D").astype("datetime64[Y]") + 1
+    spans = holidays.spans.reshape(-1, 2)
+    first = np.datetime64(int(spans[:, 0].min()), "D").astype("datetime64[Y]")
+    last = np.datetime64(int(spans[:, 1].max()) - 1, "D").astype("datetime64[Y]") + 1
     days = np.arange(first.astype("datetime64[D]"), last.astype("datetime64[D]"))
     first_day = int(days[0].astype(np.int64))
     working = (days.astype(np.int64) + 3) % 7 < _SATURDAY  # 1970-01-01 was a Thursday
-    for start, stop, is_working in zip(
-        holidays.start.tolist(), holidays.stop.tolist(), holidays.values["working"].tolist(),
-        strict=True,
-    ):  # fmt: skip
-        working[start - first_day : stop - first_day] = is_working == 1
+    for (start, stop), is_working in zip(
+        spans - first_day, holidays.values["working"], strict=True
+    ):
+        working[start:stop] = is_working == 1
     return Calendar(first_day, np.concatenate([[0], np.cumsum(working)]).astype(np.int64))
 
 
-def without_unknown(values: Int64) -> Int64:
-    """Days where unbounded ones are unknown."""
-    return np.where(values <= ALWAYS, UNKNOWN, values)
+def bounded(days: Int64) -> Int64:
+    """First days, unknown where there is none."""
+    return np.where(days <= ALWAYS, UNKNOWN, days)

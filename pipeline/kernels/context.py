@@ -17,12 +17,12 @@ import numpy.typing as npt
 
 from pipeline.columns import Batch, Cells
 from pipeline.kernels import field as reading
-from pipeline.kernels import truth
+from pipeline.kernels import lookup, truth
 from pipeline.kernels.automaton import Pattern
 from pipeline.kernels.jit import Int32, Int64, UInt8
 from pipeline.kernels.reader import Reader, Reading
 from pipeline.outcome import Envelope
-from pipeline.references import NONE, References
+from pipeline.references import NONE, References, Texts
 from rules.ops import FALSE, TRUE, UNKNOWN
 from rules.plan import Scope
 from schemas import fields
@@ -67,6 +67,8 @@ class Context:
         self._rows = {"record": batch.visits.rows, "order": batch.orders.rows}
         self._absent: dict[str, npt.NDArray[np.bool_]] = {}
         self._readings: dict[str, Reading] = {}
+        self._hashes: dict[str, Int64] = {}
+        self._found: dict[str, dict[int, Int32]] = {}
         self._same: dict[tuple[str, int], UInt8] = {}
         self._unknown: dict[str, Int64] = {}
 
@@ -137,9 +139,22 @@ class Context:
         out = np.empty(read.labels.shape[0], np.uint8)
         return self.shared(scope_of(name), truth.answer_labels(read.labels, answers, out), out)
 
+    def found(self, texts: Texts, name: str) -> Int32:
+        """The code of a field's cells among the texts of a reference table, looked up once."""
+        known = self._found.setdefault(name, {})
+        if id(texts) not in known:
+            if name not in self._hashes:
+                self._hashes[name] = np.empty(len(self.cells(name)[0]), np.int64)
+                lookup.hash_cells(
+                    self.batch.buffer, *self.cells(name), self.fine(name), self._hashes[name]
+                )
+            known[id(texts)] = texts.find(self._hashes[name], self.batch.buffer, *self.cells(name))
+        return known[id(texts)]
+
     def forget(self, name: str) -> None:
         """Let go of what was read of a field."""
-        self._readings.pop(name, None)
+        for kept in (self._readings, self._hashes, self._found):
+            kept.pop(name, None)
 
     def _read(self, name: str) -> Reading:
         scope = scope_of(name)

@@ -14,8 +14,8 @@ from pipeline.kernels import lookup
 from pipeline.kernels.context import Column, Context, scope_of
 from pipeline.kernels.jit import Int32
 from pipeline.kernels.on_fields import Kernel
-from pipeline.references import Table, Texts, without_unknown
-from rules.ops import FALSE, MAYBE, TRUE, UNKNOWN, KeyPart
+from pipeline.references import Table, Texts, bounded
+from rules.ops import MAYBE, UNKNOWN, KeyPart
 from rules.plan import Scope
 
 
@@ -29,7 +29,7 @@ def _codes(ctx: Context, texts: Texts, part: KeyPart, at: Scope) -> Int32:
     if kind == "text":
         return np.full(ctx.rows(at), texts.codes([value])[0], np.int32)
     if kind == "field":
-        found = texts.find(ctx.batch.buffer, *ctx.cells(value), ctx.fine(value))
+        found = ctx.found(texts, value)
         return cast(Int32, _spread(ctx, found, at) if at != scope_of(value) else found)
     envelopes = ctx.envelopes
     said = [e.institution if kind == "sender" else e.address for e in envelopes]
@@ -44,14 +44,12 @@ def _known(ctx: Context, params: Sequence[Any], args: Sequence[Column], at: Scop
     table = ctx.references.tables.get(params[0])
     if table is None:
         return ctx.same(at, MAYBE)
-    found = _keys(ctx, table, params[1], at)
-    return _truth(table.periods(found, args[0]) if args else found)
-
-
-def _truth(found: Int32) -> Column:
-    answers = np.where(found >= 0, TRUE, FALSE).astype(np.uint8)
-    answers[found == lookup.NOT_USABLE] = MAYBE
-    return answers
+    keys, out = _keys(ctx, table, params[1], at), np.empty(ctx.rows(at), np.uint8)
+    if args:
+        seen = lookup.valid_on(keys, args[0], table.first, table.spans, out)
+    else:
+        seen = lookup.is_there(keys, out)
+    return ctx.shared(at, seen, out)
 
 
 def _lookup(ctx: Context, params: Sequence[Any], args: Sequence[Column], at: Scope) -> Column:
@@ -66,7 +64,8 @@ def _since(ctx: Context, params: Sequence[Any], _args: Sequence[Column], at: Sco
     table = ctx.references.tables.get(params[0])
     if table is None:
         return ctx.unknown(at)
-    begins = without_unknown(table.start[table.first[:-1]]) if len(table.start) else table.start
+    start = table.spans[::2]
+    begins = bounded(start[table.first[:-1]]) if len(start) else start
     return _picked(begins, _keys(ctx, table, params[1], at))
 
 

@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, cast
 
+import numpy.typing as npt
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
-
-from pipeline.kernels.jit import UInt8
 
 AHEAD = 16  # rows
 
@@ -32,5 +31,5 @@ def _prefetch(_context: Any, array: Any, _index: Any) -> Any:
     return types.none(array, types.int64), generate
 
 
-prefetch: Callable[[UInt8, Any], None] = cast(Any, _prefetch)
+prefetch: Callable[[npt.NDArray[Any], Any], None] = cast(Any, _prefetch)
 """``prefetch(array, index)`` brings the line of ``array[index]`` near. Any index will do."""

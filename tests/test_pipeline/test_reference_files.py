@@ -113,7 +113,7 @@ def test_a_store_keeps_every_version_and_names_those_in_force(tmp_path: Path) ->
     assert first.version != second.version
     assert loaded(layout) == [second]
     assert read_snapshot(layout).tables["drugs"].version == second.version
-    assert len(read_snapshot(layout, before).tables["drugs"].start) == 1
+    assert len(read_snapshot(layout, before).tables["drugs"].spans) == 2
 
 
 def test_a_wrong_file_leaves_the_table_in_force(tmp_path: Path) -> None:
