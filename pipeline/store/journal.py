@@ -47,6 +47,10 @@ class Journal:
         write_durably(self._path(entry.batch), json.dumps(asdict(entry)).encode())
         self.abandon()
 
+    def holds(self, batch: int) -> bool:
+        """Whether the entry of a batch is there; its outcome may then stand."""
+        return self._path(batch).exists()
+
     def abandon(self) -> None:
         """Say that no stray data files lie about."""
         (self._folder / "open").unlink(missing_ok=True)

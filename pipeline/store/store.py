@@ -125,7 +125,8 @@ class Store:
                 # Step 4: the outcome stands
                 self._journal.record(Entry(batch, tuple(commits)))
             except BaseException:
-                self._sweep(batch)
+                if not self._journal.holds(batch):  # else the next opening needs the files
+                    self._sweep(batch)
                 raise
             self._finish(Entry(batch, tuple(commits)))
         self._batch = batch

@@ -160,6 +160,28 @@ def test_a_full_disk_is_told_and_the_next_run_completes(
     assert contents(store) == undisturbed
 
 
+@pytest.mark.parametrize("fault", [KeyboardInterrupt, OSError])
+def test_an_outcome_whose_journal_entry_is_there_keeps_its_data_files(
+    country: Path,
+    undisturbed: dict[str, list[str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: type[BaseException],
+) -> None:
+    store = new_store(tmp_path / "store")
+
+    def stop_behind_the_entry(_: int) -> None:
+        if list(store.glob("journal/*.json")):
+            raise fault
+
+    with monkeypatch.context() as patched:
+        at_every_sync(patched, stop_behind_the_entry)
+        with pytest.raises((KeyboardInterrupt, StoreWriteError)):
+            run([country], store, load_plan(), OPTIONS)
+    run([country], store, load_plan(), OPTIONS)
+    assert contents(store) == undisturbed
+
+
 def test_files_that_may_not_grow(
     country: Path, undisturbed: dict[str, list[str]], tmp_path: Path
 ) -> None:
