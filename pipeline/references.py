@@ -151,10 +151,12 @@ def table_of(
 
 
 def _texts(values: pa.StringArray) -> Texts:
-    encoded = [text.encode() for text in values.to_pylist()]
-    first = np.cumsum([0, *(len(text) for text in encoded)]).astype(np.int32)
-    slots = np.full(1 << (2 * len(encoded)).bit_length(), lookup.FREE, np.int64)
-    known = np.frombuffer(b"".join(encoded) + bytes(1), np.uint8)
+    _, places, data = values.buffers()
+    first, known = np.zeros(1, np.int32), np.zeros(1, np.uint8)
+    if len(values):
+        first = np.frombuffer(places, np.int32)[values.offset : values.offset + len(values) + 1]
+        known = np.frombuffer(data, np.uint8)
+    slots = np.full(1 << (2 * len(values)).bit_length(), lookup.FREE, np.int64)
     lookup.fill(known, first, slots)
     return Texts(known, first, slots)
 
