@@ -81,7 +81,7 @@ def run_here(folder: Path, workers: int) -> Ran:
     with tempfile.TemporaryDirectory() as scratch:
         receipts = ReceiptFolder(Path(scratch, "receipts"))
         wall, cpu = time.perf_counter(), time.process_time()
-        done = run([folder], Path(scratch, "store"), plan, options, receipts=receipts.prepare)
+        done = run([folder], Path(scratch, "store"), plan, options, receipts=receipts)
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
         receipts.close()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -22,3 +22,7 @@ class StoreBusyError(PipelineError):
 
 class StoreWriteError(PipelineError):
     """Writing failed (disk full, read-only). The store is as before or after a batch."""
+
+
+class ReceiptWriteError(PipelineError):
+    """The folder of receipts can't be written. What was committed stands."""

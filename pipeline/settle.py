@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from pipeline.core import Processed
 from pipeline.decisions import Decisions, decide, with_findings
 from pipeline.keys import buckets_of, candidates
 from pipeline.merge import MergePolicy
-from pipeline.outcome import Counts
+from pipeline.outcome import Counts, Refusal
 from pipeline.results import (
     Receipted,
     current_rows,
@@ -28,9 +28,20 @@ from pipeline.state import NO_SEGMENT
 from pipeline.store.redelivery import FirstReceipt
 from pipeline.store.store import Store
 from pipeline.upload_ids import new_upload_id
+from rules.plan import Plan
 
 Publish = Callable[[], None]
-Receipts = Callable[[Processed, Sequence[Receipted]], Publish]
+
+
+class Receipts(Protocol):
+    """Prepares receipts out of sight; gives what makes them visible once they are durable."""
+
+    def prepare(self, processed: Processed, uploads: Sequence[Receipted]) -> Publish:
+        """Those of uploads that were processed together."""
+
+    def prepare_refused(self, refused: Sequence[tuple[Receipted, Refusal]], plan: Plan) -> Publish:
+        """Those of uploads that could not be unpacked."""
+
 
 NOTHING: Final = Counts()
 
@@ -63,21 +74,28 @@ class Settler:
         }
         for part in checked.parts:
             self._settle_part(intake, part, [receipted[place] for place in part.places])
-        refused = [
+        self._settle_refused([
             (receipted[place], upload.refusal)
             for place, upload in enumerate(intake.uploads)
             if upload.refusal and place not in intake.before
-        ]
-        for one, refusal in refused:
-            self._summary.add_refused(one.name, refusal)
-        plan = self._checker.plan.hash
-        self._stage_uploads([upload_row(one, refusal, NOTHING, plan) for one, refusal in refused])
+        ])  # fmt: skip
         for place, error in checked.failed.items():
             self._summary.add_failed(intake.uploads[place].name, error)
         self._stage_uploads(
             [self._redelivered(receipted[place], first) for place, first in intake.before.items()]
         )
         self._summary.bytes_taken += intake.size
+
+    def _settle_refused(self, refused: Sequence[tuple[Receipted, Refusal]]) -> None:
+        """Uploads that could not be unpacked: nothing to archive or merge."""
+        plan = self._checker.plan
+        for one, refusal in refused:
+            self._summary.add_refused(one.name, refusal)
+        self._stage_uploads(
+            [upload_row(one, refusal, NOTHING, plan.hash) for one, refusal in refused]
+        )
+        if self._receipts and refused:
+            self._publish.append(self._receipts.prepare_refused(refused, plan))
 
     def _stage_uploads(self, rows: list[dict[str, object] | None]) -> None:
         present = [row for row in rows if row is not None]
@@ -140,7 +158,7 @@ class Settler:
         self._stage_uploads([*rows])
         self._summary.add_findings(processed)
         if self._receipts:
-            self._publish.append(self._receipts(processed, known))
+            self._publish.append(self._receipts.prepare(processed, known))
 
     def _merge(
         self, processed: Processed, uploads: Sequence[Receipted]

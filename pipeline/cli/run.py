@@ -99,7 +99,7 @@ def _run(
                 load_plan(),
                 options,
                 progress=progress,
-                receipts=folder.prepare if folder else None,
+                receipts=folder,
                 waiting=lambda message: click.echo(message, err=True),
             )
     except SourceMissingError as missing:

@@ -6,6 +6,8 @@ import shutil
 import subprocess
 import sys
 import time
+import zipfile
+from datetime import datetime
 from pathlib import Path
 
 import orjson
@@ -13,7 +15,11 @@ import pytest
 import pyzipper
 from deltalake import DeltaTable
 
-from pipeline.cli import WRONG_USAGE, main
+from pipeline.cli import OUR_FAULT, WRONG_USAGE, main
+from pipeline.outcome import Envelope, Refusal
+from pipeline.report.receipt_files import ReceiptFolder
+from pipeline.results import Receipted
+from rules import load_plan
 
 SAMPLES = Path(__file__).parent.parent / "fixtures" / "samples"
 GOOD = "01_cm_clinic_normal_A.xml"
@@ -84,6 +90,49 @@ def test_receipts_are_written_for_whoever_needs_one(inbox: Path, tmp_path: Path)
     names = sorted(path.name for path in receipts.iterdir())
     assert [name[:3] for name in names] == ["14_", "14_", "17_", "17_"]
     assert [name[-4:] for name in names] == [".csv", ".txt"] * 2
+
+
+def test_what_could_not_be_unpacked_gets_a_receipt_too(inbox: Path, tmp_path: Path) -> None:
+    (inbox / "bad.zip").write_bytes(b"PK\x03\x04nonsense")
+    assert run(inbox, "--receipts", str(tmp_path / "receipts")) == 0
+    (file,) = (tmp_path / "receipts").glob("bad-*.txt")
+    assert "錯誤原因:Z003;" in file.read_bytes().decode("cp950")
+
+
+def test_no_name_a_sender_gives_keeps_its_receipt_from_being_written(
+    inbox: Path, tmp_path: Path
+) -> None:
+    with zipfile.ZipFile(inbox / "names.zip", "w") as pack:
+        for name in ("𠀀" * 100 + ".xml", ".xml", "../../a\0b.xml", "-\r\n‮.xml"):
+            pack.writestr(name, b"<")
+    assert run(inbox, "--receipts", str(tmp_path / "receipts")) == 0
+    assert len(list((tmp_path / "receipts").glob("*.txt"))) == 2 + 4
+    assert {path.name for path in tmp_path.iterdir()} == {"inbox", "receipts", "store"}
+
+
+def test_a_run_that_waits_in_vain_leaves_receipts_under_way_alone(tmp_path: Path) -> None:
+    """Two runs share a folder of receipts; the second never gets the store."""
+    first, second = (ReceiptFolder(tmp_path / "receipts") for _ in range(2))
+    refusal = Refusal("Z003", 0, 1, 1)
+    moment = datetime.fromisoformat(AS_OF)
+    upload = Receipted("01A", "bad.zip", "00", 1, Envelope(moment))
+    publish = first.prepare_refused([(upload, refusal)], load_plan())
+    second.close()
+    ReceiptFolder(tmp_path / "receipts")
+    publish()
+    first.close()
+    assert sorted(p.name for p in (tmp_path / "receipts").iterdir()) == [
+        "bad-01A.csv",
+        "bad-01A.txt",
+    ]
+
+
+def test_receipts_that_can_not_be_written_are_told(
+    capsysbinary: Out, inbox: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    assert run(inbox, "--receipts", str(tmp_path / "file" / "receipts")) == OUR_FAULT
+    assert "folder of receipts" in capsysbinary.readouterr().err.decode()
 
 
 def test_a_stored_receipt_is_the_same_again(capsysbinary: Out, inbox: Path, tmp_path: Path) -> None:
