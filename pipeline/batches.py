@@ -9,6 +9,7 @@ from datetime import datetime
 
 from pipeline.archive import compress
 from pipeline.core import Processed, process_many
+from pipeline.errors import kind_and_place
 from pipeline.limits import LIMITS, Limits
 from pipeline.outcome import Channel, Envelope, Mode
 from pipeline.parse import ParserChoice
@@ -90,8 +91,12 @@ class Checker:
             return Checked(intake, ())
         try:
             return Checked(intake, (self._process(intake, places),))
-        except Exception:  # a fault of ours: find the upload that brings it out
-            _log.exception("processing %d uploads together failed; now one by one", len(places))
+        except Exception as fault:  # of ours: find the upload that brings it out
+            _log.error(
+                "processing %d uploads together failed (%s); now one by one",
+                len(places),
+                kind_and_place(fault),
+            )
             return self._one_by_one(intake, places)
 
     def _one_by_one(self, intake: Intake, places: Sequence[int]) -> Checked:

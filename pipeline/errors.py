@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import traceback
+from pathlib import Path
+
 
 class PipelineError(Exception):
     """Base of every fault. The message says what happened and what to do, in both languages."""
@@ -26,3 +29,9 @@ class StoreWriteError(PipelineError):
 
 class ReceiptWriteError(PipelineError):
     """The folder of receipts can't be written. What was committed stands."""
+
+
+def kind_and_place(fault: BaseException) -> str:
+    """What a fault of ours is and where: without its message, which may hold a patient's data."""
+    frame = traceback.extract_tb(fault.__traceback__)[-1]
+    return f"{type(fault).__name__}, {Path(frame.filename).name}:{frame.lineno}"

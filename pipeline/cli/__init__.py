@@ -12,11 +12,10 @@ import sys
 import traceback
 from collections.abc import Sequence
 from importlib import import_module
-from pathlib import Path
 
 import click
 
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, kind_and_place
 from pipeline.settings import Settings, SettingsError, read_settings
 from pipeline.version import ENGINE
 
@@ -100,8 +99,7 @@ def _tell(fault: Exception) -> None:
     if _debugging():
         traceback.print_exception(fault)
         return
-    frame = traceback.extract_tb(fault.__traceback__)[-1]
-    where = f"{type(fault).__name__}, {Path(frame.filename).name}:{frame.lineno}"
+    where = kind_and_place(fault)
     click.echo(f"系統錯誤，不是上傳檔的問題（{where}）", err=True)
     click.echo(
         f"A fault of ours, not of the upload ({where}); NHI_UPLOAD_DEBUG=1 shows more.", err=True

@@ -109,7 +109,8 @@ def _write_failures(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise ReceiptWriteError(
             f"回條資料夾 {folder} 無法寫入（{error.strerror}）。"
-            "請清出磁碟空間或修正權限後再執行一次；已寫入資料庫的不受影響，回條可用 nhi-upload receipt 重印",
+            "請清出磁碟空間或修正權限後再執行一次；"
+            "已寫入資料庫的不受影響，回條可用 nhi-upload receipt 重印",
             f"The folder of receipts {folder} can't be written ({error.strerror}). Free disk space "
             "or mend the permissions and run again; what is in the store stands, and "
             "nhi-upload receipt gives its receipts again",

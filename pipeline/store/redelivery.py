@@ -12,7 +12,7 @@ from pipeline.outcome import Mode
 from pipeline.store.delta import DeltaTables
 
 _COLUMNS = ["name", "sha256", "upload_id", "institution", "status", "refusal_code", "redelivery_of",
-            "mode"]  # fmt: skip
+            "mode", "sequence"]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,10 @@ class Redeliveries:
     def find(
         self, uploads: Sequence[tuple[str, str]], institution: str | None
     ) -> dict[tuple[str, str], FirstReceipt]:
-        """First receipts by (name, SHA-256 in hex). ``institution``: of that sender only."""
+        """First receipts by (name, SHA-256 in hex). ``institution``: of that sender only.
+
+        What is not committed yet is of the run's own sender.
+        """
         found = {key: self._recent[key] for key in uploads if key in self._recent}
         missing = [key for key in uploads if key not in found]
         if missing:
@@ -57,16 +60,21 @@ class Redeliveries:
                 columns=_COLUMNS,
                 filter=pc.field("sha256").isin(digests) & (pc.field("mode") == self._mode),
             )
-            known = _by_key(rows)
+            known = _by_key(_of_sender(rows, institution).sort_by([("sequence", "descending")]))
             found.update({key: known[key] for key in missing if key in known})
-        return {
-            key: first
-            for key, first in found.items()
-            if institution is None or first.institution in (None, institution)
-        }
+        return found
+
+
+def _of_sender(rows: pa.Table, institution: str | None) -> pa.Table:
+    """Rows of one sender or of an unknown one; all of them where the sender is not given."""
+    if institution is None:
+        return rows
+    sender = rows["institution"]
+    return rows.filter(pc.or_kleene(pc.is_null(sender), pc.equal(sender, institution)))
 
 
 def _by_key(rows: pa.Table) -> dict[tuple[str, str], FirstReceipt]:
+    """First receipts by (name, SHA-256 in hex); of several the last in ``rows``."""
     return {
         (row["name"], row["sha256"]): FirstReceipt(
             row["upload_id"], row["institution"], row["status"], row["refusal_code"]

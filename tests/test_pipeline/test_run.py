@@ -108,6 +108,16 @@ def test_a_redelivery_changes_nothing(country: Path, tmp_path: Path) -> None:
     assert dict(again.redeliveries) == ids
 
 
+def test_every_sender_of_the_same_file_has_redeliveries_of_its_own(tmp_path: Path) -> None:
+    sample, store = SAMPLES / "01_cm_clinic_normal_A.xml", tmp_path / "store"
+    senders = ("3501200000", "3599999999", "3501200000", "3599999999")
+    done = [
+        run([sample], store, load_plan(), RunOptions(received_at=SAMPLE_MOMENT, institution=sender))
+        for sender in senders
+    ]
+    assert [one.redelivered for one in done] == [0, 0, 1, 1]
+
+
 def test_the_same_bytes_under_another_name_are_a_new_upload(tmp_path: Path) -> None:
     folder, store = tmp_path / "in", tmp_path / "store"
     folder.mkdir()
@@ -247,14 +257,17 @@ def test_bad_files_are_refusals_and_the_rest_is_taken(country: Path, tmp_path: P
 
 
 def test_an_upload_that_we_fail_on_is_the_only_one_lost(
-    country: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    country: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """A fault of ours costs the upload that brings it out, and that one is taken once mended."""
     culprit = sorted(country.glob("*.xml"))[7]
 
     def failing(payloads: Sequence[bytes], *rest: Any, **options: Any) -> Processed:
         if culprit.read_bytes() in payloads:
-            raise ZeroDivisionError
+            raise ZeroDivisionError("the name of a patient")
         return process_many(payloads, *rest, **options)
 
     options, store = RunOptions(received_at=DEFAULT_AS_OF), tmp_path / "store"
@@ -262,6 +275,8 @@ def test_an_upload_that_we_fail_on_is_the_only_one_lost(
         patched.setattr(batches, "process_many", failing)
         summary = run([country], store, load_plan(), options)
     assert [name for name, _ in summary.failures] == [culprit.name]
+    assert "ZeroDivisionError" in caplog.text
+    assert "patient" not in caplog.text
     assert table(store, "uploads").height == summary.uploads - 1
     again = run([country], store, load_plan(), options)
     assert (again.redelivered, again.done) == (summary.uploads - 1, 1)
