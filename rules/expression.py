@@ -8,8 +8,11 @@ Neither ever evaluates anything. Both raise ``ExpressionError`` with the column.
 from __future__ import annotations
 
 import ast
+import tokenize
 from decimal import Decimal
 from functools import cache
+from io import StringIO
+from math import inf
 from typing import Literal
 
 from rules.codes import named_lists
@@ -58,9 +61,20 @@ def parse(text: str) -> ast.expr:
                 f"{type(node).__name__} is not part of the rule language",
                 node if isinstance(node, ast.expr) else tree,
             )
-        if isinstance(node, ast.Constant) and type(node.value) not in (str, int, float):
+        if isinstance(node, ast.Constant) and (
+            type(node.value) not in (str, int, float) or node.value == inf
+        ):
             raise ExpressionError(f"{node.value!r} is not part of the rule language", node)
+    _refuse_comments(text)
     return tree
+
+
+def _refuse_comments(text: str) -> None:
+    """A comment would silence what stands on the lines below it, which are one line here."""
+    for token in tokenize.generate_tokens(StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            column = token.start[1] + 1
+            raise ExpressionError("a comment is not part of the rule language", column=column)
 
 
 @cache

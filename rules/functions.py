@@ -18,7 +18,7 @@ NUMBER_KINDS = ("number", "decimal")
 EPOCH = datetime(1970, 1, 1)
 SHAPE = re.compile(
     r"(?:(?:\[(?:[A-Za-z0-9]-[A-Za-z0-9]|[A-Za-z0-9_-])+\]|[A-Za-z0-9_-])"
-    r"(?:\{[0-9]+(?:,[0-9]+)?\}|\?)?|\|)+"
+    r"(?:\{(?:[0-9]{1,3},)?[1-9][0-9]{0,2}\}|\?)?|\|)+"
 )
 
 # functions of one field whose operation has the same name: what it gives, kinds it reads (or any)

@@ -121,6 +121,8 @@ def _edition(section: Section, part: Section, decided_by: str) -> Edition:
     start, until = (_day(part, "from"), _day(part, "until")) if dated else (None, None)
     if dated and start is None and until is None:
         raise part.fail("an edition needs from, until or both")
+    if start is not None and until is not None and start >= until:
+        raise part.fail("until is not after from; the edition would never be in force")
     coded = _own(part, section, "severity")
     severity = cast(Severity, coded.choice("severity", get_args(Severity)))
     code = _own(part, section, "code")

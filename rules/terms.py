@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
-from rules.ops import Type
+from rules.ops import LONGEST_NUMBER, Type
 from rules.plan import Scope
 from schemas import Field
 
@@ -166,6 +166,8 @@ def _in_unit(term: Term, tenths: bool, node: ast.expr) -> Term:
         if value != int(value):
             unit = "one decimal place" if tenths else "whole numbers"
             raise ExpressionError(f"{term.literal} meets {unit} here; round it", node)
+        if abs(value) >= 10**LONGEST_NUMBER:
+            raise ExpressionError(f"{value} has more than {LONGEST_NUMBER} digits", node)
         return Term("constant", ("number", int(value)), (), "number", None, tenths)
     if term.tenths != tenths:
         raise ExpressionError(

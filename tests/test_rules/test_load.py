@@ -53,6 +53,8 @@ BAD = {
     "reason": (changed("by: record\nfield: M49\nbroken_when: M49 >= M11",
                        "by: outside\nfield: M49"), "reason is missing"),
     "edition day": (GOOD + 'editions: [{from: "1140230", clock: visit}]\n', "write a ROC date"),
+    "edition ends first": (GOOD + 'editions: [{from: "1140201", until: "1140201", clock: visit}]\n',
+                           "until is not after from"),
     "editions overlap": (GOOD + 'editions: [{until: "1140201", clock: visit}, '
                          '{from: "1140101", clock: visit}]\n', "two editions overlap"),
     "editions differ": (GOOD + 'editions: [{until: "1140101", clock: visit}, '
