@@ -218,7 +218,24 @@ def _repeated(ctx: Context, params: Sequence[Any], _args: Sequence[Column], at: 
     else:
         cells = ctx.cells(name)
         seen = orders.repeated_texts(first, ctx.batch.buffer, *cells, ctx.fine(name), out)
+    for record in np.flatnonzero(np.diff(first) >= orders.MANY):
+        rows = range(first[record], first[record + 1])
+        out[rows.start : rows.stop] = orders.repeated_among(_keys(ctx, name, rows))
+        for answer in np.unique(out[rows.start : rows.stop]).tolist():
+            seen |= 1 << answer
     return ctx.shared(at, seen, out)
+
+
+def _keys(ctx: Context, name: str, rows: range) -> list[int | bytes | None]:
+    """What tells the values of a field apart, ``None`` where blank or malformed."""
+    fine, value = ctx.fine(name), ctx.reading(name).value
+    if value is not None:
+        return [int(value[row]) if fine[row] else None for row in rows]
+    buffer, (offset, length) = ctx.batch.buffer, ctx.cells(name)
+    return [
+        buffer[offset[row] : offset[row] + length[row]].tobytes() if fine[row] else None
+        for row in rows
+    ]
 
 
 FIELD_KERNELS: dict[str, Kernel] = {

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Hashable, Sequence
+
+import numpy as np
+
 from pipeline.kernels.jit import Int32, Int64, UInt8, helper, i32, i64, kernel, scalar, text, u8
 from rules.ops import FALSE, MAYBE, TRUE, UNKNOWN
+
+MANY = 100  # from so many orders on, a record is left to ``repeated_among``
 
 
 @helper
@@ -47,9 +54,14 @@ def count(first: Int32, truth: UInt8, out: Int64) -> int:
 
 @kernel(scalar(i32, i64, u8))
 def repeated_numbers(first: Int32, value: Int64, out: UInt8) -> int:
-    """Whether another order of the record has the same number; unknown where this one is."""
+    """Whether another order of the record has the same number; unknown where this one is.
+
+    Each order is held against each, so records of MANY orders are left out.
+    """
     seen = 0
     for record in range(first.shape[0] - 1):
+        if first[record + 1] - first[record] >= MANY:
+            continue
         for order in range(first[record], first[record + 1]):
             answer = MAYBE if value[order] == UNKNOWN else FALSE
             if answer == FALSE:
@@ -66,9 +78,14 @@ def repeated_numbers(first: Int32, value: Int64, out: UInt8) -> int:
 def repeated_texts(
     first: Int32, buffer: UInt8, offset: Int32, length: Int32, usable: UInt8, out: UInt8
 ) -> int:
-    """Whether another order of the record has the same text; unknown where not ``usable``."""
+    """Whether another order of the record has the same text; unknown where not ``usable``.
+
+    Records of MANY orders are left out.
+    """
     seen = 0
     for record in range(first.shape[0] - 1):
+        if first[record + 1] - first[record] >= MANY:
+            continue
         for order in range(first[record], first[record + 1]):
             answer = FALSE if usable[order] else MAYBE
             if usable[order]:
@@ -84,3 +101,10 @@ def repeated_texts(
             out[order] = answer
             seen |= 1 << answer
     return seen
+
+
+def repeated_among(keys: Sequence[Hashable | None]) -> UInt8:
+    """The truth "another has the same key" of each order of one record, however many there are;
+    unknown where there is no key."""
+    times = Counter(keys)
+    return np.array([MAYBE if key is None else times[key] > 1 for key in keys], np.uint8)

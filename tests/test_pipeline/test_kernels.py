@@ -15,6 +15,7 @@ from random_cells import every_likely, visits_of
 from pipeline.kernels.context import Context, Senders
 from pipeline.kernels.on_fields import fields_of
 from pipeline.kernels.ops import KERNELS
+from pipeline.kernels.orders import MANY
 from pipeline.kernels.run import bind
 from pipeline.outcome import Envelope
 from rules.codes import closed_list
@@ -165,6 +166,16 @@ def test_kernel_gives_what_its_twin_gives(op: str) -> None:
         check(plan, visits, sender)
 
     at_random()
+
+
+@pytest.mark.parametrize("orders", [MANY - 1, MANY, 2 * MANY])
+def test_repeated_among_many_orders(orders: int) -> None:
+    """Among so many orders each is no longer held against each."""
+    names = [node.params[0] for node in LEAVES["repeated"]]
+    rows = every_likely(names, rows=orders)
+    alike: list = [({}, [order for _, both in rows for order in both][:orders])]
+    apart: list = [({}, [{"D03": str(n), "D06": f"A{n}"} for n in range(orders)])]
+    check(plan_of("repeated"), [*alike, ({}, [{"D03": "1"}]), *apart], SENDER)
 
 
 def test_codes_of_closed_lists_are_well_formed() -> None:
