@@ -34,6 +34,12 @@ RULES: Final = {
 """The rule that an outcome breaks, by whether the record is a put."""
 
 
+def decided_rules(mode: Mode) -> frozenset[str]:
+    """The state rules that a merge decides; a pre-check knows pre-checked records only."""
+    unknown = {RULES[latest.NOT_THERE, False]} if mode == "precheck" else set()
+    return frozenset(RULES.values()) - unknown
+
+
 @dataclass(frozen=True)
 class Decisions:
     """What became of the accepted records of a batch.

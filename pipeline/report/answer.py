@@ -18,7 +18,7 @@ from pipeline.outcome import Counts, Envelope, Refusal, Verdict
 from pipeline.references import NONE, References
 from pipeline.report.places import line_columns
 from pipeline.report.printable import MAX_SHOWN_CHARACTERS
-from rules.plan import Plan
+from rules.plan import Plan, undecided
 from schemas import fields
 
 _MOST_VALUE_BYTES = 4 * (MAX_SHOWN_CHARACTERS + 1)
@@ -84,7 +84,7 @@ class Answer:
 
     ``plan`` gives the texts, ``plan_hash`` names the plan that judged. ``verdicts`` is a
     ``Verdict`` per record; ``size`` the upload's bytes after unpacking; ``references`` the tables
-    that were there.
+    that were there; ``decided`` the state rules that a merge decided.
     """
 
     name: str
@@ -102,6 +102,13 @@ class Answer:
     verdicts: Sequence[int]
     source: Source | None
     references: References = NONE
+    decided: frozenset[str] = frozenset()
+
+    @property
+    def not_checked(self) -> list[tuple[str, str]]:
+        """(rule, what it needs) of every rule that was not decided."""
+        unsaid = undecided(self.plan, self.references.tables)
+        return [(rule, needs) for rule, needs in unsaid if rule not in self.decided]
 
     @property
     def worst(self) -> int:
@@ -109,11 +116,6 @@ class Answer:
         if self.refusal is not None:
             return 2
         return 1 if self.counts.records_rejected else 0
-
-    @property
-    def worth_telling(self) -> bool:
-        """Whether there is a refusal or any finding."""
-        return self.refusal is not None or bool(self.findings)
 
     def places(self) -> list[tuple[int, int]]:
         """Line and column (from 1) of every finding."""

@@ -18,7 +18,6 @@ from pipeline.report.answer import Answer, Finding
 from pipeline.report.masking import masked
 from pipeline.report.printable import printable
 from pipeline.report.texts import field_name, refusal_text, rule_text
-from rules.plan import undecided
 
 DETAILS_PER_CODE = 10
 _SHOWN_CHARACTERS = 40
@@ -125,7 +124,7 @@ def _value(finding: Finding) -> str:
 
 def show_not_checked(answer: Answer, console: Console) -> None:
     """Print how many rules an offline check can't decide, and what they would need."""
-    needs = Counter(need for _, need in undecided(answer.plan, answer.references.tables))
+    needs = Counter(need for _, need in answer.not_checked)
     if not needs:
         return
     listed = "、".join(f"{need} × {count}" for need, count in needs.most_common())

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields as dataclass_fields
 from typing import Any
 
+from pipeline.decisions import decided_rules
 from pipeline.limits import Limits
 from pipeline.outcome import Counts, Envelope, Refusal, Verdict
 from pipeline.parse import Parsed, parse_many
@@ -18,7 +19,10 @@ from pipeline.report.answer import Answer, Finding, Source
 from rules.plan import Plan
 
 Row = Mapping[str, Any]
-_UNLIMITED = Limits(upload_bytes=1 << 40, records=1 << 30, text_bytes=1 << 30)
+_UNLIMITED = Limits(
+    upload_bytes=1 << 40, records=1 << 30, orders=1 << 30, text_bytes=1 << 30,
+    bytes_per_record=1, bytes_per_order=1,
+)  # fmt: skip
 _PLACE = {name: index for index, name in enumerate((*FIELDS, *ELEMENTS))}
 
 
@@ -55,6 +59,7 @@ def stored_answer(
         findings=found,
         verdicts=_verdicts(counts.records, found),
         source=source,
+        decided=frozenset() if refused else decided_rules(upload["mode"]),
     )
 
 

@@ -8,7 +8,6 @@ from pipeline.report.answer import VERDICT_NAMES, Answer, Finding
 from pipeline.report.masking import masked
 from pipeline.report.printable import shortened
 from pipeline.report.texts import refusal_text, rule_text
-from rules.plan import undecided
 
 
 def verdict_json(answer: Answer, *, records: bool = False) -> bytes:
@@ -17,7 +16,6 @@ def verdict_json(answer: Answer, *, records: bool = False) -> bytes:
     With ``records`` there is a verdict for every record under ``records``.
     """
     counts = answer.counts
-    unsaid = undecided(answer.plan, answer.references.tables)
     out: dict[str, object] = {
         "upload": answer.name,
         "sha256": answer.sha256,
@@ -29,7 +27,7 @@ def verdict_json(answer: Answer, *, records: bool = False) -> bytes:
         "refusal": _refusal(answer),
         "counts": {name: getattr(counts, name) for name in counts.__dataclass_fields__},
         "findings": [_finding(answer, finding) for finding in answer.findings],
-        "not_checked": [{"rule": rule, "needs": needs} for rule, needs in unsaid],
+        "not_checked": [{"rule": rule, "needs": needs} for rule, needs in answer.not_checked],
     }
     if records:
         out["records"] = [
