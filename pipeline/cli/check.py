@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from datetime import datetime
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,7 +72,7 @@ def command(
     envelope = Envelope(as_of or now(), institution, mode=mode)
     answers = _answers(files, envelope, parser, settings, reference)
     if shape == "csv":
-        return _write_csv(list(answers), encoding)
+        return _write_csv(answers, encoding)
     return _write_json(answers, records) if shape == "json" else _write_text(answers, details)
 
 
@@ -116,9 +117,18 @@ def _write_json(answers: Iterator[Answer], records: bool) -> int:
     return worst
 
 
-def _write_csv(answers: list[Answer], encoding: CsvEncoding) -> int:
+def _write_csv(answers: Iterator[Answer], encoding: CsvEncoding) -> int:
     from pipeline.report.error_csv import error_csv
 
-    several = len(answers) > 1
-    sys.stdout.buffer.write(error_csv(answers, encoding, name_uploads=several))
-    return max((answer.worst for answer in answers), default=0)
+    worst = 0
+
+    def one_by_one() -> Iterator[Answer]:
+        nonlocal worst
+        for answer in chain(first, answers):
+            worst = max(worst, answer.worst)
+            yield answer
+
+    first = list(islice(answers, 2))
+    written = error_csv(one_by_one(), encoding, name_uploads=len(first) > 1)
+    sys.stdout.buffer.write(written)
+    return worst

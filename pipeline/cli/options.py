@@ -11,6 +11,7 @@ import click
 from pipeline.settings import Settings
 
 TAIPEI = ZoneInfo("Asia/Taipei")
+_FIRST_YEAR, _LAST_YEAR = 1911, 2911  # between them the years that a date can be written in
 _INSTITUTION = re.compile(r"[0-9A-Z]{10}")
 
 
@@ -28,6 +29,8 @@ class Moment(click.ParamType[datetime]):
             moment = datetime.fromisoformat(str(value))
         except ValueError:
             self.fail(f"{value!r} 不是 ISO 日期時間 is no ISO date and time", param, ctx)
+        if not _FIRST_YEAR < moment.year < _LAST_YEAR:  # else the calendar's ends are near
+            self.fail(f"{value!r} 不在民國年內 is outside the calendar", param, ctx)
         return moment if moment.tzinfo else moment.replace(tzinfo=TAIPEI)
 
 

@@ -219,6 +219,8 @@ def test_naive_as_of_is_taipei(capsysbinary: Out) -> None:
         ["check"],
         ["check", "no-such-file.xml"],
         ["check", str(GOOD), "--as-of", "yesterday"],
+        ["check", str(GOOD), "--as-of", "0001-01-01"],
+        ["check", str(GOOD), "--as-of", "9999-12-31T23:59-12:00"],
         ["check", str(GOOD), "--institution", "12"],
         ["check", str(GOOD), "--format", "yaml"],
         ["check", str(GOOD), "--nonsense"],
