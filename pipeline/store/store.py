@@ -19,7 +19,7 @@ import sqlite3
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -216,8 +216,9 @@ def open_store(
     layout = layout_of(uri)
     with _write_failures():
         layout.root.mkdir(parents=True, exist_ok=True)
-    with locked(layout, wait_seconds, waiting):
+    with ExitStack() as held:
         with _write_failures():
+            held.enter_context(locked(layout, wait_seconds, waiting))
             store = Store(layout, _config(layout, buckets), mode)
         try:
             yield store

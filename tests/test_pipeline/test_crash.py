@@ -206,6 +206,12 @@ def test_a_second_process_waits_and_then_is_told(tmp_path: Path) -> None:
     assert "The store is in use" in told[0]
 
 
+def test_a_store_that_can_not_be_locked_is_told(tmp_path: Path) -> None:
+    (tmp_path / "store.lock").mkdir()
+    with pytest.raises(StoreWriteError, match="mend the permissions"), open_store(tmp_path):
+        pass
+
+
 def test_a_folder_that_is_no_store_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.doc").write_bytes(b"precious")
     with pytest.raises(StoreUnusableError, match=r"thesis\.doc"), open_store(tmp_path):
