@@ -20,11 +20,6 @@ def moment_of(when: datetime) -> int:
     return int(wall.timestamp())
 
 
-def day_of(when: date) -> int:
-    """Days since 1970-01-01."""
-    return (when - _EPOCH).days
-
-
 @cache
 def date_text(day: int) -> str:
     """ROC yyyMMdd of a day."""
