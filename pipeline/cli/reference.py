@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pipeline.references import References
     from pipeline.store.layout import Layout
 
+
 @click.group("reference", short_help="參考表 reference tables")
 def command() -> None:
     """參考表（院所、藥品、支付標準…），附有效期間。Reference tables with periods of validity.
