@@ -101,7 +101,8 @@ def worlds(draw: st.DrawFn) -> tuple[dict[str, list[dict[str, str]]], list]:
             "M50": st.sampled_from(["101", "HB", "9"]), "M35": st.sampled_from(["J00", "J000"]),
         },
     )  # fmt: skip
-    order = st.fixed_dictionaries({}, optional={"D06": st.sampled_from([*CODES, "中"]), "D01": moment})
+    code = st.sampled_from([*CODES, "中"])
+    order = st.fixed_dictionaries({}, optional={"D06": code, "D01": moment})
     return tables, draw(st.lists(st.tuples(visit, st.lists(order, max_size=3)), max_size=4))
 
 
