@@ -16,13 +16,16 @@ from importlib.metadata import version
 from pathlib import Path
 
 HERE = Path(__file__).parent
+_PACKAGES = Path(__file__).parents[2]
+_CONSTANTS = (_PACKAGES / "rules" / "ops.py", _PACKAGES / "schemas" / "fields.csv")
 
 
 @cache
 def sources_hash() -> str:
-    """A hash of every kernel source: helpers are compiled into the kernels that call them."""
+    """A hash of every kernel source and of what constants are taken from: helpers and constants
+    are compiled into the kernels that use them."""
     digest = hashlib.sha256(version("numba").encode())
-    for file in sorted(HERE.glob("*.py")):
+    for file in (*sorted(HERE.glob("*.py")), *_CONSTANTS):
         digest.update(file.name.encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()[:16]
 

@@ -1,8 +1,7 @@
 """How every kernel is compiled: explicit signature, kept on disk, no interpreter lock held.
 
-A kernel is one visible loop over typed arrays whose last argument is ``out``. Numba keeps the
-machine code beside the source (or under ``NUMBA_CACHE_DIR``) and checks the time stamp of that one
-file only, so helpers stand in the file of the kernels that call them.
+A kernel is one visible loop over typed arrays whose last argument is ``out``. Where its machine
+code is kept, and what makes it stale, is told by ``cache``.
 """
 
 from __future__ import annotations
@@ -36,5 +35,5 @@ def kernel(signature: Any) -> Callable[[F], F]:
 
 
 def helper(function: F) -> F:
-    """Compile a function that kernels of the same file call."""
+    """Compile a function that kernels call."""
     return cast(F, njit(nogil=True, error_model="numpy")(function))

@@ -24,7 +24,7 @@ class KernelLocator(UserProvidedCacheLocator):
         self._cache_path = str(kept)
 
     def get_source_stamp(self) -> str:
-        """Compiled code is stale when any kernel source has changed."""
+        """Compiled code is stale when any source of kernels or their constants has changed."""
         return sources_hash()
 
     @classmethod

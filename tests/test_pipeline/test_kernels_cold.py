@@ -60,6 +60,32 @@ def test_editing_any_kernel_source_makes_all_stale(
     assert cache.sources_hash.__wrapped__() != before
 
 
+@pytest.mark.parametrize("source", ["rules/ops.py", "schemas/fields.csv"])
+def test_constants_compiled_in_from_elsewhere_make_all_stale(source: str, tmp_path: Path) -> None:
+    """A field more in fields.csv, and old kernels would leave its cells uninitialised."""
+    import shutil
+    import subprocess
+    import sys
+
+    here = Path(__file__).parents[2]
+    for package in ("pipeline", "rules", "schemas"):
+        unneeded = shutil.ignore_patterns("__pycache__", "catalogue", "store", "report")
+        shutil.copytree(here / package, tmp_path / package, ignore=unneeded)
+
+    def stamp() -> str:
+        script = "from pipeline.kernels.cache import sources_hash; print(sources_hash())"
+        done = subprocess.run(
+            [sys.executable, "-c", script], cwd=tmp_path, check=True, capture_output=True, text=True
+        )
+        return done.stdout
+
+    before = stamp()
+    assert stamp() == before
+    with (tmp_path / source).open("a", encoding="utf-8") as file:
+        file.write("\n")
+    assert stamp() != before
+
+
 def test_every_kernel_is_kept_by_our_locator() -> None:
     from pipeline.kernels.locator import KernelLocator
     from pipeline.kernels.scan import scan
