@@ -48,7 +48,8 @@ def parse_many(
 ) -> Parsed:
     """Parse uploads into one batch. Row order is that of ``payloads``.
 
-    Raises FastDeclinedError for ``parser="fast"`` where lxml would be needed.
+    Raises FastDeclinedError for ``parser="fast"`` where lxml would be needed, ValueError for more
+    bytes than the places of one batch reach (some 850 MB).
     """
     checked = [decode(payload, utf8=utf8, limits=limits) for payload in payloads]
     refusals = [c if isinstance(c, Refusal) else None for c in checked]
@@ -70,7 +71,8 @@ def parse_many(
         else:
             parts.append(got)
     encodings = tuple(decoded[i].encoding if i in decoded else "" for i in range(len(payloads)))
-    parsers = tuple("lxml" if i in careful else "fast" for i in range(len(payloads)))
+    slow = set(range(len(payloads)) if parser == "lxml" else careful)
+    parsers = tuple("lxml" if i in slow else "fast" for i in range(len(payloads)))
     batch = _batch(buffer, starts, sizes - len(_GAP), join(parts), encodings)
     return Parsed(batch, tuple(refusals), encodings, parsers)
 
@@ -78,15 +80,23 @@ def parse_many(
 def _laid_out(payloads: Sequence[bytes], starts: Int64, size: int) -> UInt8:
     """The payloads end to end with gaps, and room behind them for a tail of any size.
 
-    A value of the tail is at most half as long again as its bytes; room that is not used costs
-    no memory.
+    Room that is not used costs no memory.
     """
-    buffer = np.empty(size + size * 3 // 2 + 2 * len(_GAP), np.uint8)
+    buffer = np.empty(room_for(size), np.uint8)
     for payload, start in zip(payloads, starts.tolist(), strict=True):
         stop = start + len(payload)
         buffer[start:stop] = np.frombuffer(payload, np.uint8)
         buffer[stop : stop + len(_GAP)] = 0
     return buffer
+
+
+def room_for(size: int) -> int:
+    """Bytes that payloads of ``size`` bytes and their tail may fill; ValueError where int32 places
+    don't reach. A value of the tail is at most half as long again as its bytes."""
+    room = size + size * 3 // 2 + 2 * len(_GAP)
+    if room >= 1 << 31:
+        raise ValueError(f"{size:,} bytes of uploads are too much for one batch; use several")
+    return room
 
 
 def _fast(

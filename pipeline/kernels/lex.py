@@ -11,6 +11,7 @@ from numba import njit
 from pipeline.kernels.simd import blank_run, text_run
 
 inlined = njit(forceinline=True, nogil=True)
+_LONGEST_COMMENT = 1 << 20  # bytes; libxml2 refuses those beyond 10 million, counted in UTF-8
 
 
 @inlined
@@ -28,10 +29,11 @@ def _skip_blank(buf: Any, base: int, i: int) -> int:
 
 @inlined
 def _comment_end(buf: Any, i: int, encoding: int) -> int:
-    """Index behind the comment at ``i``; -1 if it is none that is well-formed."""
+    """Index behind the comment at ``i``; -1 if it is none that is well-formed, or too long."""
     if buf[i + 2] != 45 or buf[i + 3] != 45:
         return -1
     i += 4
+    longest = i + _LONGEST_COMMENT
     while True:
         c = buf[i]
         if c >= 128:
@@ -42,7 +44,7 @@ def _comment_end(buf: Any, i: int, encoding: int) -> int:
             else:
                 i += 1
         elif c == 45 and buf[i + 1] == 45:
-            return i + 3 if buf[i + 2] == 62 else -1
+            return i + 3 if buf[i + 2] == 62 and i <= longest else -1
         elif c >= 32 or c == 9 or c == 10 or c == 13:
             i += 1
         else:

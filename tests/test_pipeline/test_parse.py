@@ -7,7 +7,7 @@ import pytest
 from pipeline.columns import FAULT_CODES
 from pipeline.limits import Limits
 from pipeline.outcome import Refusal
-from pipeline.parse import FastDeclinedError, Parsed, ParserChoice, parse_many
+from pipeline.parse import FastDeclinedError, Parsed, ParserChoice, parse_many, room_for
 from schemas import ORDER_FIELDS, VISIT_FIELDS
 
 HEAD = '<?xml version="1.0" encoding="Big5"?>'
@@ -262,6 +262,25 @@ def test_text_limit(element: str) -> None:
     most, more = (upload(record(f"<{element}>{'x' * n}</{element}>")) for n in (100, 101))
     assert parse(most, limits=limits).refusals == (None,)
     assert refused(more, limits).code == "Z005"
+
+
+@pytest.mark.parametrize("comment", ["x" * 10_000_001, "許" * 3_400_000])
+def test_comments_as_long_as_lxml_takes(comment: str) -> None:
+    """libxml2 takes ten million bytes (of UTF-8) and no more."""
+    assert refused(upload(f"<!--{comment}-->" + record())).code == "Y001"
+
+
+def test_batch_as_large_as_places_reach() -> None:
+    """Offsets are int32, and a batch may grow by half behind its payloads."""
+    assert room_for(800 << 20) < 1 << 31
+    with pytest.raises(ValueError, match="too much for one batch"):
+        room_for(900 << 20)
+
+
+def test_way_asked_for_is_told_of_what_is_refused_at_once() -> None:
+    for parser, way in (("auto", "fast"), ("lxml", "lxml")):
+        parsed = parse(b"", parser)  # type: ignore[arg-type]
+        assert (parsed.parsers, parsed.encodings) == ((way,), ("",))
 
 
 def test_fast_alone_says_what_it_declines() -> None:
