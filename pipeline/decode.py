@@ -43,7 +43,6 @@ class Decoded:
 
     encoding: Encoding
     body: int
-    ascii: bool
 
 
 def decode(payload: bytes, *, utf8: bool = False, limits: Limits = LIMITS) -> Decoded | Refusal:
@@ -70,7 +69,7 @@ def decode(payload: bytes, *, utf8: bool = False, limits: Limits = LIMITS) -> De
     if encoding is None:
         return _not_big5(payload, name_at, f"宣告的編碼是 {name}", f"the declaration says {name}")
     if payload.isascii():
-        return Decoded(encoding, body, ascii=True)
+        return Decoded(encoding, body)
     wrong = _first_wrong(payload, encoding)
     if wrong is not None:
         shown, name = payload[wrong : wrong + 2].hex(" ").upper(), _NAMES[encoding]
@@ -80,7 +79,7 @@ def decode(payload: bytes, *, utf8: bool = False, limits: Limits = LIMITS) -> De
             f"位元組 {shown} 不是 {name} 字元",
             f"bytes {shown} are no {name} character",
         )
-    return Decoded(encoding, body, ascii=False)
+    return Decoded(encoding, body)
 
 
 _NAMES: dict[Encoding, str] = {"big5": "Big5", "utf-8": "UTF-8"}

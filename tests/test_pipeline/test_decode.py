@@ -31,7 +31,7 @@ def taken(payload: bytes, *, utf8: bool = False) -> Decoded:
 @pytest.mark.parametrize("name", ["Big5", "BIG5", "big5", "cp950", "MS950"])
 def test_big5_names(name: str) -> None:
     head = declared(name)
-    assert taken((head + BODY).encode("cp950")) == Decoded("big5", len(head), ascii=False)
+    assert taken((head + BODY).encode("cp950")) == Decoded("big5", len(head))
 
 
 def test_no_declaration_is_big5() -> None:
@@ -47,7 +47,7 @@ def test_utf8_only_by_setting() -> None:
 
 def test_utf8_bom_only_by_setting() -> None:
     payload = b"\xef\xbb\xbf" + BODY.encode()
-    assert taken(payload, utf8=True) == Decoded("utf-8", 3, ascii=False)
+    assert taken(payload, utf8=True) == Decoded("utf-8", 3)
     assert refused(payload).offset == 0
 
 
@@ -71,7 +71,7 @@ def test_other_declared_encodings_are_refused(name: str) -> None:
 
 def test_utf7_markup_stays_text() -> None:
     """UTF-7 bytes for <REC> are plain text here, never elements."""
-    assert taken(b"<RECS>+ADw-REC+AD4-</RECS>").ascii
+    assert taken(b"<RECS>+ADw-REC+AD4-</RECS>").encoding == "big5"
 
 
 @pytest.mark.parametrize(
