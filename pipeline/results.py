@@ -26,6 +26,9 @@ from pipeline.version import ENGINE
 from schemas.fields import fields
 from schemas.tables import ACTIONS, FINDINGS, HISTORY, ORDERS, UPLOADS, VISITS
 
+FIRST_MONTH: Final = 2022 * 12
+"""Visits before the format was in use share a partition, so that made-up dates make no files."""
+
 VALUE_BYTES: Final = 256  # of a finding's value; the whole of it is in the archive
 
 
@@ -75,7 +78,9 @@ def current_rows(
     if not len(winner):
         return []
     bucket = (found.person[winner] % buckets).astype(np.int64)
-    partition = found.visit_month[winner].astype(np.int64) * buckets + bucket
+    month = found.visit_month[winner].astype(np.int64)
+    month[month < FIRST_MONTH] = NO_MONTH
+    partition = month * buckets + bucket
     order = np.argsort(partition, kind="stable")
     winner, partition = winner[order], partition[order]
     visits = _visits(processed, uploads, decided, winner)
@@ -98,7 +103,7 @@ def current_rows(
 
 
 def month_text(month: int) -> str:
-    """year * 12 + month - 1 as YYYY-MM; a visit without a date lies in 0000-00."""
+    """year * 12 + month - 1 as YYYY-MM; visits without a date of the format's time, 0000-00."""
     return "0000-00" if month == NO_MONTH else f"{month // 12:04d}-{month % 12 + 1:02d}"
 
 

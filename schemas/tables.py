@@ -1,8 +1,9 @@
 """The tables of a store: their Arrow schemas and how they are partitioned.
 
 The single truth on columns. Values of the upload's own fields are strings as sent; moments are
-UTC with microseconds; ``visit_month`` is ``YYYY-MM`` of ``visit_date`` and ``bucket`` the person's
-bucket, from 0. Columns that must always be there are declared not null.
+UTC with microseconds; ``visit_month`` is ``YYYY-MM`` of ``visit_date`` (``0000-00`` where there is
+none, or one before 2022) and ``bucket`` the person's bucket, from 0. Columns that must always be
+there are declared not null.
 """
 
 from __future__ import annotations

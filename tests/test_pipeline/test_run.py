@@ -226,6 +226,22 @@ def test_special_codes_are_kept_apart_by_person_and_moment(tmp_path: Path) -> No
     assert stored_visits(store) == expected.visits
 
 
+def test_made_up_old_dates_make_no_partitions(tmp_path: Path) -> None:
+    """A special code and H00=2 let any date pass; a file for each month would take minutes."""
+    payload, folder = edited("01", M15="SM" + "0" * 18, H00="2", M04="0010101"), tmp_path / "in"
+    folder.mkdir()
+    for year in (50, 80, 110, 111):
+        for month in (1, 12):
+            moment = f"{year:03d}{month:02d}01093012"
+            file = folder / f"{moment}.xml"
+            file.write_bytes(payload.replace(b"1140305093012", moment.encode()))
+    run([folder], tmp_path / "store", load_plan(), RunOptions(received_at=SAMPLE_MOMENT))
+    visits = table(tmp_path / "store", "visits")
+    assert visits.height == 8
+    assert sorted(set(visits["visit_month"])) == ["0000-00", "2022-01", "2022-12"]
+    assert len(set(visits["visit_date"])) == 8
+
+
 def test_every_upload_is_archived_and_each_row_points_into_it(
     country: Path, tmp_path: Path
 ) -> None:
