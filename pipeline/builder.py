@@ -8,7 +8,7 @@ becomes a fault of that record; anything else raises ``Refused``. Structure (R-F
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from pipeline.decode import refusal_at
 from pipeline.limits import Limits
@@ -41,8 +41,10 @@ class _Open:
 
     tag: Tag
     role: str  # box, cell, fault, skipped
-    faults: list[int] = field(default_factory=list)  # that get their length at the end tag
-    text: list[str] = field(default_factory=list)
+    inside: int  # where the text of the outermost faulty element or of this one begins
+    text: list[str]
+    size: int = 0  # characters of the text
+    faults: list[int] | None = None  # that get their length at the end tag
 
 
 class Builder:
@@ -54,49 +56,65 @@ class Builder:
         self._limits = limits
         self._most_records = limits.most_records(len(payload))
         self._most_orders = limits.most_orders(len(payload))
+        self._most_faults = limits.most_findings(len(payload))
         self._stack: list[_Open] = []
-        self._out = Transcript(codec)
+        self.events = 0  # whatever lxml told so far
+        self._stop = 0
+        self._out = Transcript(payload, codec)
         self._seen: set[str] = set()  # boxes of the record so far
 
     # lxml's events
 
     def start(self, _name: str, _attributes: object) -> None:
         """An element begins."""
+        self.events += 1
         tag = self._next()
         if tag.text_start >= 0:
             self._check_stray_text(tag)
-        opened = _Open(tag, self._role(tag))
+        role = self._role(tag)
+        inside = self._stack[-1].inside if role == "skipped" else tag.stop
+        opened = _Open(tag, role, inside, [])
         self._stack.append(opened)
-        if opened.role == "fault":
+        if role == "fault":
             known = tag.name in _KNOWN
-            opened.faults.append(self._fault("Y005" if known else "Y004", tag.start, 0, tag))
-        elif opened.role == "box":
+            opened.faults = [self._fault("Y005" if known else "Y004", tag.start, 0, tag)]
+        elif role == "box":
             self._enter(tag)
-        if tag.attributes and opened.role in ("box", "cell"):
+        elif role == "skipped":
+            self._check_length(opened, tag.start)
+        if tag.attributes and role in ("box", "cell"):
             if tag.name == "RECS":
                 self._refuse(
                     "Y001", tag.start, "<RECS> 不可有屬性", "<RECS> may not have attributes"
                 )
-            opened.faults.append(self._fault("Y003", tag.start, 0, tag))
+            opened.faults = [self._fault("Y003", tag.start, 0, tag)]
 
     def data(self, text: str) -> None:
         """Character data belongs to the cell it stands in; elsewhere the tokenizer judges it."""
+        self.events += 1
         if self._stack and self._stack[-1].role == "cell":
-            self._stack[-1].text.append(text)
+            cell = self._stack[-1]
+            cell.text.append(text)
+            cell.size += len(text)
+            if cell.size > self._limits.text_bytes:
+                self._refuse_length(cell.tag)
+
+    def comment(self, _text: str) -> None:
+        """A comment: passed over."""
+        self.events += 1
 
     def end(self, _name: str) -> None:
         """An element ends."""
+        self.events += 1
         opened = self._stack[-1]
         start = opened.tag
         tag = start._replace(start=start.stop) if start.kind == "empty" else self._next()
         if tag.text_start >= 0 and start.kind != "empty":
             self._check_stray_text(tag)
         self._stack.pop()
-        if opened.role in ("cell", "fault") and tag.start - start.stop > self._limits.text_bytes:
-            self._refuse(
-                "Z005", start.start, f"{start.name} 的內容過長", f"{start.name} is too long"
-            )
-        for fault in opened.faults:
+        if opened.role in ("cell", "fault"):
+            self._check_length(opened, tag.start)
+        for fault in opened.faults or ():
             self._out.faults[fault][4] = tag.stop - start.start
         if opened.role == "cell":
             self._out.cell(start.name, start.stop, tag.start, "".join(opened.text))
@@ -116,7 +134,7 @@ class Builder:
 
     def rows(self, start: int, upload: int) -> Rows:
         """The rows of the document, whose first byte is ``start`` of the batch's buffer."""
-        return self._out.rows(self._payload, start, upload)
+        return self._out.rows(start, upload)
 
     # structure
 
@@ -136,7 +154,7 @@ class Builder:
             return "box"
         if inside in _LEAF_BOXES:
             right = _LEVELS.get(tag.name) == inside
-            return "cell" if right and tag.name not in self._out.current(inside) else "fault"
+            return "cell" if right and tag.name not in self._out.names else "fault"
         return "box" if self._box_fits(inside, tag.name) else "fault"
 
     def _check_is_record(self, tag: Tag) -> None:
@@ -167,7 +185,7 @@ class Builder:
         elif tag.name == "MB1":
             out.records[-1][4] = tag.start
         elif tag.name == "MB2":
-            if len(out.orders) >= self._most_orders:
+            if out.orders >= self._most_orders:
                 self._refuse("Z002", tag.start, "MB2 太多", "too many MB2")
             out.order(tag.start)
         self._seen.add(tag.name)
@@ -175,13 +193,13 @@ class Builder:
     def _leave(self, start: Tag, tag: Tag) -> None:
         out = self._out
         if start.name == "MB" and "MB1" not in self._seen:
-            out.missing("Y005" if "MB2" in self._seen else "Y003", start.start, "MB1")
+            self._missing("Y005" if "MB2" in self._seen else "Y003", start.start, "MB1")
         if start.name == "REC":
             out.records[-1][3] = tag.stop - start.start
             if "MB" not in self._seen:
-                out.missing("Y003", start.start, "MB")
+                self._missing("Y003", start.start, "MB")
             if "MSH" not in self._seen:
-                out.missing("Y002", start.start, "MSH")
+                self._missing("Y002", start.start, "MSH")
 
     # places and faults
 
@@ -191,11 +209,23 @@ class Builder:
             raise CutOff
         if tag.kind == "pi":
             self._refuse_instruction(tag)
+        self._stop = tag.stop
         return tag
 
     def _refuse_instruction(self, tag: Tag) -> None:
         zh, en = "不接受處理指令（<?…?>）", "a processing instruction is not accepted"
         self._refuse("Y001", tag.start, zh, en)
+
+    def _check_length(self, opened: _Open, stop: int) -> None:
+        if stop - opened.inside > self._limits.text_bytes:
+            self._refuse_length(opened.tag)
+
+    def _refuse_length(self, tag: Tag) -> None:
+        self._refuse("Z005", tag.start, f"{tag.name} 的內容過長", f"{tag.name} is too long")
+
+    def refuse_markup(self) -> None:
+        """Nothing was heard for longer than any tag may be."""
+        self._refuse("Z005", self._stop, "標籤或註解過長", "a tag or a comment is too long")
 
     def _check_stray_text(self, tag: Tag) -> None:
         if not self._stack or self._stack[-1].role != "box":
@@ -206,8 +236,18 @@ class Builder:
         self._fault("Y003", tag.text_start, tag.text_stop - tag.text_start, box)
 
     def _fault(self, code: str, start: int, length: int, element: Tag) -> int:
+        self._check_faults()
         in_order = any(o.role == "box" and o.tag.name == "MB2" for o in self._stack)
         return self._out.fault(code, start, length, element, in_order)
+
+    def _missing(self, code: str, at: int, name: str) -> None:
+        self._check_faults()
+        self._out.missing(code, at, name)
+
+    def _check_faults(self) -> None:
+        if len(self._out.faults) >= self._most_faults:
+            zh, en = "結構錯誤太多，這是第一個", "too many structural faults; this is the first"
+            self._refuse("Z006", self._out.faults[0][3], zh, en)
 
     def _refuse(self, code: str, at: int, zh: str, en: str) -> None:
         raise Refused(refusal_at(self._payload, code, at, zh, en))

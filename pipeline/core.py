@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.columns import Batch
+from pipeline.flood import TOO_MANY, FloodError
 from pipeline.leave_out import without
 from pipeline.limits import LIMITS, Limits
 from pipeline.outcome import Counts, Envelope, Findings, Refusal, Verdict
@@ -97,11 +98,16 @@ def process_many(
     batch, refusals = parsed.batch, list(parsed.refusals)
     known = tuple(_with_sender(batch, i, envelope) for i, envelope in enumerate(envelopes))
     codes = refused(batch, plan, known, references)
-    if codes:
-        batch = without(batch, codes)
-        for upload, code in codes.items():
-            refusals[upload] = Refusal(code, 0, 1, 1)
-    findings, verdict, order_verdict = validate(batch, plan, known, references)
+    while True:
+        if codes:
+            batch = without(batch, codes)
+            for upload, code in codes.items():
+                refusals[upload] = Refusal(code, 0, 1, 1)
+        try:
+            findings, verdict, order_verdict = validate(batch, plan, known, references, limits)
+            break
+        except FloodError as flood:
+            codes = dict.fromkeys(flood.uploads, TOO_MANY)
     return Processed(
         plan, known, batch, tuple(refusals), findings, verdict, order_verdict,
         parsed.encodings, parsed.parsers, references,

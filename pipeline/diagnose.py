@@ -20,6 +20,7 @@ def diagnose(payload: bytes, decoded: Decoded, message: str, at: int) -> Refusal
     codec = "cp950" if decoded.encoding == "big5" else "utf-8"
     stack: list[str] = []
     nested: int | None = None
+    records = 0  # open ones: looking for them in a deep stack would take for ever
     closed = False
     for tag in tags(payload, decoded.body, codec):
         if tag.kind in ("pi", "doctype"):
@@ -27,13 +28,16 @@ def diagnose(payload: bytes, decoded: Decoded, message: str, at: int) -> Refusal
         if closed:
             return _after_end(payload, tag.kind, tag.name, tag.start)
         if tag.kind == "open":
-            if tag.name == "REC" and "REC" in stack and nested is None:
-                nested = tag.start
+            if tag.name == "REC":
+                if records and nested is None:
+                    nested = tag.start
+                records += 1
             stack.append(tag.name)
         elif tag.kind == "close":
             if not stack or stack[-1] != tag.name:
                 return _mismatch(payload, stack, tag.name, tag.start, nested)
             stack.pop()
+            records -= tag.name == "REC"
         closed = not stack
     return _at_the_end(payload, stack, message, at, nested)
 

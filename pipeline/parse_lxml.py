@@ -20,8 +20,9 @@ from pipeline.outcome import Refusal
 from pipeline.rows import Rows
 from pipeline.tokens import tags
 
-_PROLOG = re.compile(rb"(?:[ \t\r\n]+|<!--(?:(?!--).)*-->)*", re.DOTALL)
+_PROLOG = re.compile(rb"(?:[ \t\r\n]++|<!--.*?-->|<\?.*?\?>)*+", re.DOTALL)
 _CHUNK = 1 << 20
+_LONGEST_MARKUP = 12 << 20  # libxml2's own limit is 10 million bytes
 
 
 def parse_lxml(
@@ -45,9 +46,7 @@ def parse_lxml(
     )
     data = text.encode("utf-8")
     try:
-        for chunk in range(0, len(data), _CHUNK):
-            parser.feed(data[chunk : chunk + _CHUNK])
-        parser.close()
+        _feed(parser, builder, data)
         builder.finish()
     except Refused as refused:
         return refused.refusal
@@ -59,13 +58,35 @@ def parse_lxml(
     return builder.rows(start, upload)
 
 
+def _feed(parser: etree.XMLParser, builder: Builder, data: bytes) -> None:
+    """Feed a document, but never much of one tag: libxml2 would keep all its attributes."""
+    silent, events = 0, 0
+    for chunk in range(0, len(data), _CHUNK):
+        parser.feed(data[chunk : chunk + _CHUNK])
+        silent = silent + _CHUNK if builder.events == events else 0
+        events = builder.events
+        if silent > _LONGEST_MARKUP:
+            builder.refuse_markup()
+    parser.close()
+
+
 def _place(data: bytes, error: etree.XMLSyntaxError, codec: str) -> int:
     """Byte offset in the document's own encoding of lxml's (line, column)."""
     line, column = error.position
-    begin = 0
-    for _ in range(line - 1):
-        begin = data.find(b"\n", begin) + 1
-        if begin == 0:
-            return len(data.decode("utf-8").encode(codec))
+    begin = _line_start(data, line)
+    if begin < 0:
+        return len(data.decode("utf-8").encode(codec))
     before = data[: begin + max(column - 1, 0)].decode("utf-8", "ignore")
     return len(before.encode(codec, "replace"))
+
+
+def _line_start(data: bytes, line: int) -> int:
+    """Where a line (from 1) begins; -1 if there are not so many."""
+    at, left = 0, line - 1
+    while left and (found := data.count(b"\n", at, at + _CHUNK)) < left and at < len(data):
+        at, left = at + _CHUNK, left - found
+    for _ in range(left):
+        at = data.find(b"\n", at) + 1
+        if at == 0:
+            return -1
+    return at

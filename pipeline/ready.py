@@ -19,10 +19,12 @@ _KEPT = 4
 class Ready:
     """One value a rule: whether it stops, runs per order, only warns; its rank by code
     (then id); its field as an index of ``names``. ``subsumers`` are the rules that subsume.
-    ``program`` runs the rules on records, ``admission`` those that refuse whole uploads."""
+    ``program`` runs the rules on records, ``stopping`` those of them that silence others,
+    ``admission`` those that refuse whole uploads."""
 
     plan: Plan
     program: Program
+    stopping: Program
     admission: Program
     names: tuple[str, ...]
     stops: npt.NDArray[np.bool_]
@@ -57,6 +59,7 @@ def _prepare(plan: Plan) -> Ready:
     return Ready(
         plan,
         bind(plan, judging),
+        bind(plan, [index for index in judging if rules[index].stops]),
         bind(plan, refusing),
         names,
         np.array([rule.stops for rule in rules], np.bool_),

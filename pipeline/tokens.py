@@ -11,13 +11,22 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-_MARKUP = re.compile(
-    rb"""<!--.*?-->|(?P<cdata><!\[CDATA\[(?:[\x81-\xfe].|[^\x81-\xfe])*?\]\]>)|(?P<pi><\?).*?\?>"""
-    rb"""|(?P<doctype><!DOCTYPE)|</(?P<close>[^\s<>/]+)\s*>|<(?P<open>[^\s<>/!?]+)"""
-    rb"""(?P<attributes>(?:[^"'<>/]|/(?!>)|"[^"]*"|'[^']*')*)(?P<empty>/?)>""",
-    re.DOTALL,
-)
-_MARKUP_UTF8 = re.compile(_MARKUP.pattern.replace(rb"[\x81-\xfe].|[^\x81-\xfe]", b"."), re.DOTALL)
+
+def _markup(cdata: bytes) -> re.Pattern[bytes]:
+    """Every repetition is possessive and what has no end runs to the end of the document, so no
+    byte is looked at more than a few times and none is remembered, however hostile the document.
+    """
+    return re.compile(
+        rb"""<!--.*?-->|<!--.*+|(?P<cdata><!\[CDATA\[""" + cdata + rb"""\]\]>)|<!\[CDATA\[.*+"""
+        rb"""|(?P<pi><\?).*?\?>|<\?.*+|(?P<doctype><!DOCTYPE)|</(?P<close>[^\s<>/]++)\s*+>"""
+        rb"""|<(?P<open>[^\s<>/!?"']++)"""
+        rb"""(?P<attributes>(?:[^"'<>/]++|/(?!>)|"[^"]*+"|'[^']*+')*+)(?P<empty>/?)>""",
+        re.DOTALL,
+    )
+
+
+_MARKUP = _markup(rb"(?:[^\]\x81-\xfe]++|[\x81-\xfe].|\](?!\]>))*+")
+_MARKUP_UTF8 = _markup(rb"(?:[^\]]++|\](?!\]>))*+")
 _BLANK = b" \t\r\n"
 _NAMES_KEPT = 500
 

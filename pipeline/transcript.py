@@ -1,6 +1,12 @@
-"""PURE: the growing rows of one document, in plain lists; turned into arrays at the end."""
+"""PURE: the growing rows of one document; turned into tables of places at the end.
+
+Cells and orders are kept as plain numbers, a few bytes each: a document may have ten million.
+"""
 
 from __future__ import annotations
+
+from array import array
+from collections.abc import Collection
 
 import numpy as np
 
@@ -10,41 +16,60 @@ from pipeline.tokens import Tag
 from schemas import ORDER_FIELDS, VISIT_FIELDS
 
 _ORDER = frozenset(ORDER_FIELDS)
-_Cells = dict[str, tuple[int, int, str]]  # field -> start, stop (bytes of the upload), value
+_COLUMN = {name: column for ids in (VISIT_FIELDS, ORDER_FIELDS) for column, name in enumerate(ids)}
 
 
 class Transcript:
     """Records, orders, cells and faults of one document, at offsets of the upload."""
 
-    def __init__(self, codec: str) -> None:
+    def __init__(self, payload: bytes, codec: str) -> None:
+        self._payload = payload
         self._codec = codec
         self.records: list[list[int]] = []  # number, offset, -, length, MB1 offset, first order
-        self.orders: list[list[int]] = []  # record, offset
         self.faults: list[list[int]] = []  # as Rows.faults, name as its place or -1
-        self._visit_cells: list[_Cells] = []
-        self._order_cells: list[_Cells] = []
+        self._orders = array("i")  # record, offset; and so on
+        self._cells = (array("i"), array("i"))  # of visits, of orders: column, row, offset, length
+        self._moved = array("i")  # as Rows.moved, each a column
+        self._tail = bytearray()
+        self._names: set[str] = set()
+
+    @property
+    def orders(self) -> int:
+        """The orders so far."""
+        return len(self._orders) // 2
 
     def record(self, at: int) -> None:
         """A REC begins."""
-        self.records.append([0, len(self.records) + 1, at, 0, at, len(self.orders)])
-        self._visit_cells.append({})
+        self.records.append([0, len(self.records) + 1, at, 0, at, self.orders])
+        self._names = set()
 
     def order(self, at: int) -> None:
         """An MB2 begins."""
-        self.orders.append([len(self.records) - 1, at])
-        self._order_cells.append({})
+        self._orders.extend((len(self.records) - 1, at))
+        self._names = set()
 
-    def current(self, box: str) -> _Cells:
-        """The cells so far of the MSH and MB1, or of the MB2, that is open."""
-        return self._order_cells[-1] if box == "MB2" else self._visit_cells[-1]
+    @property
+    def names(self) -> Collection[str]:
+        """The fields so far of the record, or of the order since one began."""
+        return self._names
 
-    def cell(self, name: str, start: int, stop: int, value: str) -> None:
+    def cell(self, name: str, start: int, stop: int, text: str) -> None:
         """A field's value, and the span between its tags."""
-        self.current("MB2" if name in _ORDER else "MB1")[name] = (start, stop, value)
+        self._names.add(name)
+        is_order = name in _ORDER
+        column = _COLUMN[name]
+        row = (self.orders if is_order else len(self.records)) - 1
+        value = text.encode("utf-8")
+        offset = start
+        if value != self._payload[start:stop]:
+            offset = len(self._tail)
+            self._moved.extend((is_order, column, row, start, stop - start))
+            self._tail += value
+        self._cells[is_order].extend((column, row, offset, len(value)))
 
     def fault(self, code: str, start: int, length: int, element: Tag, in_order: bool) -> int:
         """A fault of the open record; gives its index."""
-        order = len(self.orders) - 1 - self.records[-1][5] if in_order else -1
+        order = self.orders - 1 - self.records[-1][5] if in_order else -1
         self.faults.append([
             len(self.records) - 1, order, FAULT_CODES.index(code), start, length,
             element.start + 1, len(element.name.encode(self._codec)),
@@ -58,48 +83,38 @@ class Transcript:
             [record, -1, FAULT_CODES.index(code), at, 0, -1, MISSING_NAMES.index(name)]
         )
 
-    def rows(self, payload: bytes, start: int, upload: int) -> Rows:
-        """The arrays, at offsets of a buffer in which the payload begins at ``start``."""
-        tail = bytearray()
-        moved: list[list[int]] = []
-        visits = _columns(self._visit_cells, VISIT_FIELDS, False, payload, start, tail, moved)
-        orders = _columns(self._order_cells, ORDER_FIELDS, True, payload, start, tail, moved)
-        records = _table(self.records, 6)
+    def rows(self, start: int, upload: int) -> Rows:
+        """The tables, at offsets of a buffer in which the payload begins at ``start``."""
+        moved = _columns(self._moved, 5)
+        visits = _table(self._cells[0], len(VISIT_FIELDS), len(self.records), start)
+        orders = _table(self._cells[1], len(ORDER_FIELDS), self.orders, start)
+        for (offset, _), of in ((visits, moved[0] == 0), (orders, moved[0] == 1)):
+            offset[moved[1, of], moved[2, of]] -= start  # these are offsets of the tail
+        moved[3] += start
+        records = _columns(array("i", [n for row in self.records for n in row]), 6)
         records[0] = upload
         records[2] += start
         records[4] += start
-        order_rows = _table(self.orders, 2)
+        order_rows = _columns(self._orders, 2)
         order_rows[1] += start
-        faults = _table(self.faults, 7)
+        faults = _columns(array("i", [n for row in self.faults for n in row]), 7)
         faults[3] += start
         faults[5, faults[5] >= 0] += start
         return Rows(
-            *visits, *orders, records, order_rows, _table(moved, 5),
-            np.frombuffer(bytes(tail), np.uint8), faults,
+            *visits, *orders, records, order_rows, moved,
+            np.frombuffer(bytes(self._tail), np.uint8), faults,
         )  # fmt: skip
 
 
-def _table(rows: list[list[int]], width: int) -> Int32:
-    return np.ascontiguousarray(np.array(rows, np.int32).reshape(-1, width).T)
+def _columns(numbers: array[int], width: int) -> Int32:
+    return np.ascontiguousarray(np.array(numbers, np.int32).reshape(-1, width).T)
 
 
-def _columns(
-    cells: list[_Cells], ids: tuple[str, ...], is_order: bool, payload: bytes, start: int,
-    tail: bytearray, moved: list[list[int]],
-) -> tuple[Int32, Int32]:  # fmt: skip
-    offset = np.zeros((len(ids), len(cells)), np.int32)
-    length = np.full((len(ids), len(cells)), ABSENT, np.int32)
-    for column, name in enumerate(ids):
-        for row, found in enumerate(cells):
-            if name not in found:
-                continue
-            begin, stop, text = found[name]
-            value = text.encode("utf-8")
-            length[column, row] = len(value)
-            if value == payload[begin:stop]:
-                offset[column, row] = start + begin
-            else:
-                offset[column, row] = len(tail)
-                moved.append([int(is_order), column, row, start + begin, stop - begin])
-                tail += value
+def _table(cells: array[int], columns: int, rows: int, start: int) -> tuple[Int32, Int32]:
+    """Offsets and lengths by column and row."""
+    offset = np.zeros((columns, rows), np.int32)
+    length = np.full((columns, rows), ABSENT, np.int32)
+    column, row, at, size = _columns(cells, 4)
+    offset[column, row] = at + np.int32(start)
+    length[column, row] = size
     return offset, length

@@ -18,8 +18,10 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.columns import FAULT_CODES, Batch, Int32, UInt8
+from pipeline.flood import refuse_floods
 from pipeline.kernels.context import Column, Senders
 from pipeline.kernels.run import Program
+from pipeline.limits import LIMITS, Limits
 from pipeline.outcome import Envelope, Findings, Verdict
 from pipeline.places import places
 from pipeline.ready import Ready, ready
@@ -48,17 +50,21 @@ class Broken:
 
 
 def validate(
-    batch: Batch, plan: Plan, envelopes: Sequence[Envelope], references: References = NONE
+    batch: Batch,
+    plan: Plan,
+    envelopes: Sequence[Envelope],
+    references: References = NONE,
+    limits: Limits = LIMITS,
 ) -> tuple[Findings, UInt8, UInt8]:
     """Findings, and a ``Verdict`` per record and per order of ``batch`` (uint8).
 
     ``envelopes`` are those of the batch's uploads, in order; a sender of ``None`` leaves what
     depends on it unknown, as does a table that ``references`` lacks. Rules that refuse uploads are
-    left to ``refused``. ``KeyError`` if the batch has faults for whose code the plan has no rule.
+    left to ``refused``. ``KeyError`` if the batch has faults for whose code the plan has no rule;
+    ``FloodError`` if an upload has more findings than ``limits`` allow.
     """
     made = ready(plan)
-    broken = _run(batch, made, envelopes, references)
-    broken = _subsumed(_silenced(broken, batch, made), made)
+    broken = _subsumed(_run(batch, made, envelopes, references, limits), made)
     findings = _located(broken, batch, made)
     if len(batch.faults.record):
         findings = _joined(findings, _faults(batch, made))
@@ -89,18 +95,43 @@ def _truths(
 
 
 def _run(
-    batch: Batch, made: Ready, envelopes: Sequence[Envelope], references: References
+    batch: Batch,
+    made: Ready,
+    envelopes: Sequence[Envelope],
+    references: References,
+    limits: Limits,
 ) -> Broken:
+    """What is broken and not silenced. ``FloodError`` as soon as it is too much of one upload."""
     found = [Broken(*(np.empty(0, np.int32) for _ in fields(Broken)))]
+    silenced = _silenced(batch, made, envelopes, references)
+    size, checked = 0, limits.findings
     for rule, truth in _truths(made.program, batch, envelopes, references):
         rows = np.flatnonzero(truth == TRUE).astype(np.int32)
+        record = batch.order_record[rows] if made.on_order[rule] else rows
+        heard = silenced[record] <= made.stops[rule]
+        record, rows = record[heard], rows[heard]
         if len(rows):
-            each = np.full(len(rows), rule, np.int32)
-            if made.on_order[rule]:
-                found.append(Broken(each, batch.order_record[rows], rows))
-            else:
-                found.append(Broken(each, rows, np.full(len(rows), -1, np.int32)))
-    return Broken(*(np.concatenate([getattr(f, c.name) for f in found]) for c in fields(Broken)))
+            order = rows if made.on_order[rule] else np.full(len(rows), -1, np.int32)
+            found.append(Broken(np.full(len(rows), rule, np.int32), record, order))
+            size += len(rows)
+        if size > checked:
+            refuse_floods(batch, np.concatenate([f.record for f in found]), limits)
+            checked = 2 * size
+    together = (np.concatenate([getattr(f, c.name) for f in found]) for c in fields(Broken))
+    broken = Broken(*together)
+    refuse_floods(batch, broken.record, limits)
+    return broken
+
+
+def _silenced(
+    batch: Batch, made: Ready, envelopes: Sequence[Envelope], references: References
+) -> UInt8:
+    """Per record what is not heard of it: 0 everything is, 1 stopping rules are, 2 nothing is."""
+    silenced = np.zeros(batch.visits.rows, np.uint8)
+    for _, truth in _truths(made.stopping, batch, envelopes, references):
+        silenced[truth == TRUE] = 1
+    silenced[batch.faults.record] = 2
+    return silenced
 
 
 def _wall_seconds(envelope: Envelope) -> int:
@@ -114,15 +145,6 @@ def _senders(envelopes: Sequence[Envelope]) -> Senders:
     length = np.array([len(code) for code in codes], np.int32)
     offset = (np.cumsum(length) - length).astype(np.int32)
     return Senders(np.frombuffer(bytearray(b"".join(codes)), np.uint8), offset, length)
-
-
-def _silenced(broken: Broken, batch: Batch, made: Ready) -> Broken:
-    faulty = np.zeros(batch.visits.rows, np.bool_)
-    faulty[batch.faults.record] = True
-    stops = made.stops[broken.rule]
-    stopped = np.zeros(batch.visits.rows, np.bool_)
-    stopped[broken.record[stops]] = True
-    return broken.where(~faulty[broken.record] & (stops | ~stopped[broken.record]))
 
 
 def _subsumed(broken: Broken, made: Ready) -> Broken:

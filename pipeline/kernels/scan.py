@@ -222,8 +222,9 @@ def _document(
 ) -> bool:
     """Scan one document from the end of its declaration. False to decline.
 
-    ``limits`` is (last record row, last order row, text bytes).
+    ``limits`` is (last record row, last order row, text bytes, faults).
     """
+    faults = s[_FAULTS]
     base = buf.ctypes.data
     i = skip_blank_and_comments(buf, base, i, encoding)
     if i < 0 or load48(base + i) != _RECS:
@@ -244,6 +245,7 @@ def _document(
         if i < 0:
             return False
     room = s[_FAULTS] <= out.faults.shape[0] and s[_REWRITTEN] <= out.rewritten.shape[0]
+    room = room and s[_FAULTS] - faults <= limits[3]
     return room and skip_blank_and_comments(buf, base, i, encoding) == stop
 
 
@@ -287,11 +289,11 @@ def scan(
 ) -> None:  # fmt: skip
     """Scan many documents into shared rows.
 
-    ``bodies``/``stops``/``encodings`` are per document, ``limits`` (documents, 3) most records,
-    most orders, text bytes; ``table`` fields by name. Rows: ``records`` (upload, number, offset,
-    length, MB1 offset, first order; n), ``orders`` (record, offset; m), ``rewritten`` (k; order
-    table?, field, row, offset, length), ``faults`` (f; record, order, code, offset, length, name
-    offset, name length); ``n`` their counts. ``status`` gives OK or DECLINED per document.
+    ``bodies``/``stops``/``encodings`` are per document, ``limits`` (documents, 4) most records,
+    most orders, text bytes, faults; ``table`` fields by name. Rows: ``records`` (upload, number,
+    offset, length, MB1 offset, first order; n), ``orders`` (record, offset; m), ``rewritten`` (k;
+    order table?, field, row, offset, length), ``faults`` (f; record, order, code, offset, length,
+    name offset, name length); ``n`` their counts. ``status`` gives OK or DECLINED per document.
     """
     out = _Rows(
         _borrow(visit_offset), _borrow(visit_length), _borrow(order_offset),
@@ -300,7 +302,7 @@ def scan(
     )  # fmt: skip
     owned = np.zeros(16, np.int64)
     s = _carray(int64_at(owned.ctypes.data), 8)
-    most = _carray(int64_at(owned.ctypes.data + 64), 3)
+    most = _carray(int64_at(owned.ctypes.data + 64), 4)
     before = np.zeros(8, np.int64)
     bytes_ = _carray(uint8_at(buf.ctypes.data), buf.shape[0])
     fields = _carray(int16_at(table.ctypes.data), table.shape[0])
@@ -309,6 +311,7 @@ def scan(
         most[0] = s[_RECORDS] + limits[d, 0]
         most[1] = s[_ORDERS] + limits[d, 1]
         most[2] = limits[d, 2]
+        most[3] = limits[d, 3]
         if _document(bytes_, bodies[d], stops[d], encodings[d], most, fields, out, s):
             status[d] = OK
             records[0, before[_RECORDS] : s[_RECORDS]] = d

@@ -20,8 +20,8 @@ from rules.plan import Plan
 
 Row = Mapping[str, Any]
 _UNLIMITED = Limits(
-    upload_bytes=1 << 40, records=1 << 30, orders=1 << 30, text_bytes=1 << 30,
-    bytes_per_record=1, bytes_per_order=1,
+    upload_bytes=1 << 40, records=1 << 30, orders=1 << 30, text_bytes=1 << 30, findings=1 << 30,
+    bytes_per_record=1, bytes_per_order=1, bytes_per_finding=1,
 )  # fmt: skip
 _PLACE = {name: index for index, name in enumerate((*FIELDS, *ELEMENTS))}
 
