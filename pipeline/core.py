@@ -24,6 +24,7 @@ from rules.plan import Plan
 from schemas import VISIT_FIELDS
 
 _M05 = VISIT_FIELDS.index("M05")
+_CODE_LENGTH = 10
 
 
 @dataclass(frozen=True)
@@ -115,11 +116,13 @@ def process_many(
 
 
 def _with_sender(batch: Batch, upload: int, envelope: Envelope) -> Envelope:
-    """The sender is the credential's; offline it is M05 of the first record."""
+    """The sender is the credential's; offline it is M05 of the first record, if that is a code."""
     first, stop = batch.first_record[upload : upload + 2]
     if envelope.institution is not None or first == stop:
         return envelope
-    return replace(envelope, institution=batch.value(False, _M05, int(first)))
+    code = batch.value(False, _M05, int(first)) or ""
+    is_code = len(code) == _CODE_LENGTH and code.isascii() and code.isalnum()
+    return replace(envelope, institution=code if is_code else None)
 
 
 def process(

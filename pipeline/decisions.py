@@ -15,6 +15,7 @@ import numpy as np
 
 from pipeline.columns import Batch, Int32, Int64, UInt8
 from pipeline.core import Processed
+from pipeline.duty import LATE, LATE_EMERGENCY, late
 from pipeline.kernels import latest
 from pipeline.keys import Candidates, month_of
 from pipeline.merge import Merged, MergePolicy, Records, merge
@@ -35,9 +36,11 @@ RULES: Final = {
 
 
 def decided_rules(mode: Mode) -> frozenset[str]:
-    """The state rules that a merge decides; a pre-check knows pre-checked records only."""
-    unknown = {RULES[latest.NOT_THERE, False]} if mode == "precheck" else set()
-    return frozenset(RULES.values()) - unknown
+    """The state rules that a merge decides; a pre-check knows pre-checked records only, and has
+    no duty to come in time."""
+    if mode == "precheck":
+        return frozenset(RULES.values()) - {RULES[latest.NOT_THERE, False]}
+    return frozenset({*RULES.values(), LATE, LATE_EMERGENCY})
 
 
 @dataclass(frozen=True)
@@ -88,21 +91,28 @@ def decide(processed: Processed, found: Candidates, state: State, policy: MergeP
     return Decisions(found, merged.outcome, entries, merged, first.astype(np.int64))
 
 
-def with_findings(processed: Processed, decided: Decisions, mode: Mode) -> Processed:
-    """The uploads with the findings of the merge among the others, and their records rejected.
+def with_findings(
+    processed: Processed, decided: Decisions, mode: Mode, policy: MergePolicy
+) -> Processed:
+    """The uploads with the findings of the merge among the others, and the verdicts they lead to.
 
-    A pre-check knows pre-checked records only, so there "no such record" is not checked.
+    A pre-check knows pre-checked records only, so there "no such record" is not checked; nor has
+    it a duty to come in time.
     """
-    broken = decided.outcome != latest.DONE
+    found, done = decided.candidates, decided.outcome == latest.DONE
+    rule = _broken_rules(processed.plan, decided)
     if mode == "precheck":
-        broken &= decided.outcome != latest.NOT_THERE
+        rule[decided.outcome == latest.NOT_THERE] = -1
+    else:
+        first = done & (decided.merged.first == 1)
+        rule = np.where(done, late(processed, found, first, policy), rule).astype(np.int32)
+    broken = rule >= 0
     if not broken.any():
         return processed
-    row = decided.candidates.row[broken]
-    rule = _broken_rules(processed.plan, decided)[broken]
-    findings = _findings(processed, row.astype(np.int32), rule)
+    row = found.row[broken]
+    findings = _findings(processed, row.astype(np.int32), rule[broken])
     verdict = processed.verdict.copy()
-    verdict[row] = Verdict.REJECTED
+    verdict[row] = np.where(done[broken], Verdict.WARNED, Verdict.REJECTED)
     return replace(processed, findings=_together(processed.findings, findings), verdict=verdict)
 
 

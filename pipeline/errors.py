@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from pathlib import Path
+from pathlib import PurePath
 
 
 class PipelineError(Exception):
@@ -34,4 +34,4 @@ class ReceiptWriteError(PipelineError):
 def kind_and_place(fault: BaseException) -> str:
     """What a fault of ours is and where: without its message, which may hold a patient's data."""
     frame = traceback.extract_tb(fault.__traceback__)[-1]
-    return f"{type(fault).__name__}, {Path(frame.filename).name}:{frame.lineno}"
+    return f"{type(fault).__name__}, {PurePath(frame.filename).name}:{frame.lineno}"

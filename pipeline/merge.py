@@ -24,10 +24,13 @@ class MergePolicy:
     """What the regulation leaves to the operator.
 
     ``correction_months``: a visit may be corrected until the end of this many months after the
-    month of the live version's visit date.
+    month of the live version's visit date. ``duty_seconds``/``emergency_duty_seconds``: a visit
+    is to be uploaded within this time of the card's (regulation, article 10; document 001).
     """
 
     correction_months: int = 1
+    duty_seconds: int = 24 * 3600
+    emergency_duty_seconds: int = 3600
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,8 @@ class Known:
 
 @dataclass(frozen=True)
 class Merged:
-    """``outcome`` per record (DONE, NOT_OWN, TOO_LATE, NOT_THERE); the rest per key.
+    """``outcome`` (DONE, NOT_OWN, TOO_LATE, NOT_THERE) and ``first`` (a put of a key that was not
+    live) per record; the rest per key.
 
     ``after`` is the new state; ``latest`` the record that now holds the key, ``UNTOUCHED``, or
     ``GONE``; ``removed`` says that the version live before is no longer the live one.
@@ -66,6 +70,7 @@ class Merged:
     after: Known
     latest: Int32
     removed: UInt8
+    first: UInt8
 
 
 def merge(known: Known, records: Records, policy: MergePolicy) -> Merged:
@@ -73,9 +78,11 @@ def merge(known: Known, records: Records, policy: MergePolicy) -> Merged:
     live, owner, month = known.live.copy(), known.institution.copy(), known.visit_month.copy()
     newest = np.full(len(live), latest.UNTOUCHED, np.int32)
     outcome = np.empty(len(records.key), np.uint8)
+    first = np.empty(len(records.key), np.uint8)
     latest.last_write_wins(
         records.key, records.action, records.institution, records.visit_month,
-        records.received_month, policy.correction_months, live, owner, month, newest, outcome,
+        records.received_month, policy.correction_months,
+        live, owner, month, newest, first, outcome,
     )  # fmt: skip
     removed = ((known.live == 1) & (newest != latest.UNTOUCHED)).astype(np.uint8)
-    return Merged(outcome, Known(live, owner, month), newest, removed)
+    return Merged(outcome, Known(live, owner, month), newest, removed, first)

@@ -88,11 +88,11 @@ def current_rows(
     edges = [0, *(np.flatnonzero(np.diff(partition)) + 1).tolist(), len(winner)]
     out = []
     for start, stop in pairwise(edges):
-        month, number = divmod(int(partition[start]), buckets)
+        of_month, number = divmod(int(partition[start]), buckets)
         low, high = np.searchsorted(parent, [start, stop]).tolist()
         out.append(
             CurrentRows(
-                month_text(month),
+                month_text(of_month),
                 number,
                 visits.slice(start, stop - start),
                 orders.slice(low, high - low),

@@ -177,7 +177,7 @@ class Settler:
             segment_of[rows.winner] = store.current.add(rows)
         held = decided.merged.latest
         store.state.apply(decided.entries, decided.merged, segment_of[np.maximum(held, 0)])
-        return decided, with_findings(processed, decided, self._checker.mode)
+        return decided, with_findings(processed, decided, self._checker.mode, self._policy)
 
     def commit(self) -> None:
         """Make what was settled durable, then let its receipts be seen."""

@@ -90,7 +90,7 @@ def refused(
 def _truths(
     program: Program, batch: Batch, envelopes: Sequence[Envelope], references: References
 ) -> Iterator[tuple[int, Column]]:
-    received = np.array([_wall_seconds(envelope) for envelope in envelopes], np.int64)
+    received = np.array([wall_seconds(envelope) for envelope in envelopes], np.int64)
     return program.broken(batch, received, _senders(envelopes), references, envelopes)
 
 
@@ -134,7 +134,7 @@ def _silenced(
     return silenced
 
 
-def _wall_seconds(envelope: Envelope) -> int:
+def wall_seconds(envelope: Envelope) -> int:
     """Seconds from 1970-01-01 to the moment of receipt, on Taipei's clock."""
     wall = envelope.received_at.astimezone(TAIPEI).replace(tzinfo=UTC)
     return int(wall.timestamp() // 1)

@@ -148,10 +148,10 @@ def find_or_add(
     return count
 
 
-@kernel(void(i64, u8, i32, i32, i32, scalar, u8, i32, i32, i32, u8))
+@kernel(void(i64, u8, i32, i32, i32, scalar, u8, i32, i32, i32, u8, u8))
 def last_write_wins(
     key: Int64, action: UInt8, institution: Int32, visit_month: Int32, received_month: Int32,
-    window: int, live: UInt8, owner: Int32, month: Int32, latest: Int32, out: UInt8,
+    window: int, live: UInt8, owner: Int32, month: Int32, latest: Int32, first: UInt8, out: UInt8,
 ) -> None:  # fmt: skip
     """Work through records in sequence order over the state of their keys.
 
@@ -159,11 +159,13 @@ def last_write_wins(
     ``received_month`` (year * 12 + month). Per key, read and changed: ``live``, ``owner``,
     ``month`` and ``latest`` (the record that holds the key now, ``UNTOUCHED`` or ``GONE``).
     ``window`` is the months after the visit month in which it may still be corrected.
-    ``out`` per record: ``DONE``, ``NOT_OWN``, ``TOO_LATE`` or ``NOT_THERE``.
+    ``first`` per record: 1 for a put of a key that was not live, so no correction. ``out`` per
+    record: ``DONE``, ``NOT_OWN``, ``TOO_LATE`` or ``NOT_THERE``.
     """
     for i in range(key.shape[0]):
         k = key[i]
         own = live[k] == 1 and owner[k] == institution[i]
+        first[i] = action[i] == PUT and live[k] == 0
         if action[i] == PUT:
             if live[k] == 1 and not own:
                 out[i] = NOT_OWN

@@ -27,11 +27,13 @@ MIXED = "14_mixed_batch_with_errors.xml"
 REFUSED = "17_bad_utf8.xml"
 AS_OF = "2025-05-01T12:00:00+08:00"
 
+DUTY = ("state/not-within-a-day", "state/emergency-not-within-an-hour")
 MERGED = {
     "state/not-own-record",
     "state/delete-of-not-own-record",
     "state/delete-of-unknown",
     "state/correction-too-late",
+    *DUTY,
 }
 
 Out = pytest.CaptureFixture[bytes]
@@ -95,8 +97,9 @@ def test_receipts_are_written_for_whoever_needs_one(inbox: Path, tmp_path: Path)
     receipts = tmp_path / "receipts"
     assert run(inbox, "--receipts", str(receipts)) == 0
     names = sorted(path.name for path in receipts.iterdir())
-    assert [name[:3] for name in names] == ["14_", "14_", "17_", "17_"]
-    assert [name[-4:] for name in names] == [".csv", ".txt"] * 2
+    # 01 has no finding but that it comes late (Z010)
+    assert [name[:3] for name in names] == ["01_", "01_", "14_", "14_", "17_", "17_"]
+    assert [name[-4:] for name in names] == [".csv", ".txt"] * 3
 
 
 def test_what_could_not_be_unpacked_gets_a_receipt_too(inbox: Path, tmp_path: Path) -> None:
@@ -113,7 +116,7 @@ def test_no_name_a_sender_gives_keeps_its_receipt_from_being_written(
         for name in ("𠀀" * 100 + ".xml", ".xml", "../../a\0b.xml", "-\r\n‮.xml"):
             pack.writestr(name, b"<")
     assert run(inbox, "--receipts", str(tmp_path / "receipts")) == 0
-    assert len(list((tmp_path / "receipts").glob("*.txt"))) == 2 + 4
+    assert len(list((tmp_path / "receipts").glob("*.txt"))) == 3 + 4
     assert {path.name for path in tmp_path.iterdir()} == {"inbox", "receipts", "store"}
 
 
@@ -169,7 +172,8 @@ def test_a_stored_verdict_is_what_check_says(
 
 
 @pytest.mark.parametrize(
-    ("mode", "unknown"), [("official", set()), ("precheck", {"state/delete-of-unknown"})]
+    ("mode", "unknown"),
+    [("official", set()), ("precheck", {"state/delete-of-unknown", *DUTY})],
 )
 def test_what_a_merge_decided_is_not_called_unchecked(
     capsysbinary: Out, inbox: Path, mode: str, unknown: set[str]

@@ -47,10 +47,12 @@ def slow_merge(live: dict[int, tuple[str, int, int]], number: int, sent: Sent, w
     return latest.DONE
 
 
-def merge_in_batches(history: list[Sent], cuts: list[int]) -> tuple[dict[int, int], list[int]]:
-    """Key -> number of the record that holds it, and every outcome, by way of the real merge."""
+def merge_in_batches(
+    history: list[Sent], cuts: list[int]
+) -> tuple[dict[int, int], list[tuple[int, int]]]:
+    """Key -> number of the record that holds it; outcome and "first" of each, by the real merge."""
     state = MemoryState()
-    outcomes: list[int] = []
+    outcomes: list[tuple[int, int]] = []
     edges = [0, *sorted(cut % (len(history) + 1) for cut in cuts), len(history)]
     for start, stop in pairwise(edges):
         batch = history[start:stop]
@@ -66,7 +68,7 @@ def merge_in_batches(history: list[Sent], cuts: list[int]) -> tuple[dict[int, in
         merged = merge(state.known(entries), records, MergePolicy())
         # A segment per record: the state then names the very record that holds each key.
         state.apply(entries, merged, (merged.latest + start).astype(np.int32))
-        outcomes += merged.outcome.tolist()
+        outcomes += zip(merged.outcome.tolist(), merged.first.tolist(), strict=True)
     ids = sorted({s.key for s in history})
     at = state.entries(np.array([[k, k % 3] for k in ids], np.uint64).reshape(-1, 2))
     held = state.segments(at)
@@ -87,7 +89,10 @@ sent = st.builds(
 @given(st.lists(sent, max_size=400), st.lists(st.integers(0, 400), max_size=6))
 def test_any_batching_ends_in_the_same_state(history: list[Sent], cuts: list[int]) -> None:
     live: dict[int, tuple[str, int, int]] = {}
-    expected = [slow_merge(live, n, s, 1) for n, s in enumerate(history)]
+    expected = []
+    for n, s in enumerate(history):
+        first = int(s.action == "put" and s.key not in live)
+        expected.append((slow_merge(live, n, s, 1), first))
     holders, outcomes = merge_in_batches(history, cuts)
     assert outcomes == expected
     assert holders == {k: held[2] for k, held in live.items()}
@@ -101,7 +106,12 @@ def test_a_key_may_come_back_after_its_delete_from_anyone() -> None:
         Sent(1, "put", "hospital", 24_000, 24_000),
     ]
     holders, outcomes = merge_in_batches(history, [])
-    assert outcomes == [latest.DONE, latest.NOT_OWN, latest.DONE, latest.DONE]
+    assert [outcome for outcome, _ in outcomes] == [
+        latest.DONE,
+        latest.NOT_OWN,
+        latest.DONE,
+        latest.DONE,
+    ]
     assert holders == {1: 3}
 
 
@@ -114,7 +124,12 @@ def test_the_window_is_the_live_versions_month() -> None:
         Sent(2, "put", "clinic", 24_009, 24_002),
     ]
     holders, outcomes = merge_in_batches(history, [2])
-    assert outcomes == [latest.DONE, latest.DONE, latest.DONE, latest.TOO_LATE]
+    assert [outcome for outcome, _ in outcomes] == [
+        latest.DONE,
+        latest.DONE,
+        latest.DONE,
+        latest.TOO_LATE,
+    ]
     assert holders == {1: 1, 2: 2}
 
 

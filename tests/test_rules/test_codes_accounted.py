@@ -74,3 +74,8 @@ def test_codes_of_ours_only_refuse_or_warn() -> None:
         if edition.code.startswith("Z")
     }
     assert severities <= {"refuse", "warn"}
+
+
+def test_a_code_of_ours_names_one_defect() -> None:
+    ours = {(rule.current.code, rule.id) for rule in RULES if rule.current.code.startswith("Z")}
+    assert len({code for code, _ in ours}) == len(ours)
