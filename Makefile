@@ -5,12 +5,13 @@ READY := .venv/.ready
 DEMO := out/demo
 STORE := out/store
 RECEIPTS := out/receipts
+RECEIVED := 2025-11-20T21:00+08:00
 
 .PHONY: run test lint bench docs lock clean
 
 run: $(READY)  ## check, merge and store sample uploads; leaves tables and receipts under out/
-	$(BIN)/nhi-upload generate --records 5000 --uploads 100 --seed 7 --faults 0.05 --out $(DEMO)
-	$(BIN)/nhi-upload run $(DEMO) --store $(STORE) --receipts $(RECEIPTS) --received-at "$$(cat $(DEMO)/as-of.txt)"
+	$(BIN)/nhi-upload generate --records 5000 --uploads 100 --seed 7 --faults 0.05 --as-of $(RECEIVED) --out $(DEMO)
+	$(BIN)/nhi-upload run $(DEMO) --store $(STORE) --receipts $(RECEIPTS) --received-at $(RECEIVED)
 
 test: $(READY) lint  ## every test
 	$(BIN)/python -m pytest -n 2 --dist worksteal
