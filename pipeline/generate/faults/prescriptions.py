@@ -94,7 +94,9 @@ def _reason_at_prevention(desk: Desk, record: Record) -> list[Site]:
     return [Site("D06", len(record.orders))]
 
 
-def _vaccination_without_vaccine(desk: Desk, record: Record) -> list[Site]:
+def _vaccination_without_vaccine(desk: Desk, record: Record) -> list[Site] | None:
+    if record.visit.get("M13", "")[:1] in ("V", "W"):  # a virtual card would be a fault of its own
+        return None
     item(desk, record, "A2001C")
     return [Site("D06", len(record.orders))]
 
