@@ -116,13 +116,16 @@ def process_many(
 
 
 def _with_sender(batch: Batch, upload: int, envelope: Envelope) -> Envelope:
-    """The sender is the credential's; offline it is M05 of the first record, if that is a code."""
-    first, stop = batch.first_record[upload : upload + 2]
-    if envelope.institution is not None or first == stop:
+    """The sender is the credential's; offline it is the first M05 that is a code."""
+    if envelope.institution is not None:
         return envelope
-    code = batch.value(False, _M05, int(first)) or ""
-    is_code = len(code) == _CODE_LENGTH and code.isascii() and code.isalnum()
-    return replace(envelope, institution=code if is_code else None)
+    first, stop = batch.first_record[upload : upload + 2].tolist()
+    codes = (batch.value(False, _M05, record) or "" for record in range(first, stop))
+    return replace(envelope, institution=next(filter(_is_code, codes), None))
+
+
+def _is_code(code: str) -> bool:
+    return len(code) == _CODE_LENGTH and code.isascii() and code.isalnum()
 
 
 def process(

@@ -72,12 +72,13 @@ def _walk(root: Path) -> Iterator[SourceFile]:
     waiting = [root]
     while waiting:
         path = waiting.pop()
-        if path.is_dir() and (path == root or not path.is_symlink()):
-            try:
-                names = sorted(os.listdir(path), reverse=True)
-            except OSError:
-                yield SourceFile(path, _relative(path, root), root)
-                continue
+        try:
+            is_folder = path.is_dir() and (path == root or not path.is_symlink())
+            names = sorted(os.listdir(path), reverse=True) if is_folder else []
+        except OSError:  # not ours to read, too deep, or gone: told as one refusal
+            yield SourceFile(path, _relative(path, root), root)
+            continue
+        if is_folder:
             waiting += [path / name for name in names]
         elif path.name.lower().endswith(SUFFIXES):
             yield SourceFile(path, _relative(path, root), root)

@@ -9,13 +9,16 @@ masked harder, and a person's id is masked wherever it turns up.
 from __future__ import annotations
 
 import re
+import unicodedata
 
 from schemas import fields
 
 STAR = "*"
-_PERSON = re.compile(r"(?<![0-9A-Za-z])([A-Za-z][0-9A-Da-d])([0-9]{6})([0-9]{2})(?![0-9])")
 _SPECIAL_ID = re.compile(r"MISS0{16}|9{20}|SM0{18}|[A-Z][0-9]{3}0{16}")
 _TREATMENT_ID = re.compile(r"[0-9A-Za-z]{20}")
+_ID_ANYWHERE = re.compile(
+    r"(?<![0-9A-Za-z])[0-9A-Z]{20}(?![0-9A-Za-z])|(?P<head>[A-Za-z][0-9A-Da-d])(?P<tail>[0-9]{8,})"
+)
 _DATE = re.compile(r"[0-9]{7}")
 _NEVER_SHOWN = frozenset({"M14", "D11"})
 
@@ -29,7 +32,7 @@ def masked(field: str, value: str | None) -> str | None:
         return None
     known = fields().get(field)
     if known is None or not known.personal:
-        return _PERSON.sub(_mask_person, value)
+        return without_ids(value)
     if known.kind == "treatment_id":
         return _mask_treatment_id(value)
     if known.kind == "date":
@@ -37,8 +40,22 @@ def masked(field: str, value: str | None) -> str | None:
     return _mask_middle(value)
 
 
-def _mask_person(match: re.Match[str]) -> str:
-    return match[1] + STAR * 6 + match[3]
+def without_ids(text: str) -> str:
+    """Free text, such as the name of a file or of an element, with the ids in it masked."""
+    if not text.isascii():
+        folded = unicodedata.normalize("NFKC", text)
+        if _ID_ANYWHERE.search(folded):
+            text = folded
+    return _ID_ANYWHERE.sub(_mask_found, text)
+
+
+def _mask_found(match: re.Match[str]) -> str:
+    """A treatment id, or a person's id and whatever digits stand right behind it."""
+    head, tail = match["head"], match["tail"]
+    if head is None:
+        return _mask_treatment_id(match[0])
+    shown = tail[6:] if len(tail) == 8 else ""
+    return head + STAR * (len(tail) - len(shown)) + shown
 
 
 def _mask_treatment_id(value: str) -> str:

@@ -18,6 +18,7 @@ from pipeline.errors import ReceiptWriteError
 from pipeline.outcome import Refusal
 from pipeline.report.answer import Answer, answer_of, unpacked_answer
 from pipeline.report.error_csv import error_csv
+from pipeline.report.masking import without_ids
 from pipeline.report.receipt import receipt
 from pipeline.results import Receipted
 from pipeline.version import ENGINE
@@ -97,7 +98,7 @@ def _file_name(upload: Receipted) -> str:
 
 def _stem(name: str) -> str:
     """A sender's file name as part of ours: no separators, nothing hidden, not too long."""
-    stem = _UNSAFE.sub("_", name.rpartition("/")[2].partition(".")[0])
+    stem = _UNSAFE.sub("_", without_ids(name).rpartition("/")[2].partition(".")[0])
     return stem.encode()[:_MOST_STEM_BYTES].decode("utf-8", "ignore") or "upload"
 
 

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.report.answer import Answer, Finding
-from pipeline.report.masking import masked
+from pipeline.report.masking import masked, without_ids
 from pipeline.report.printable import printable
 from pipeline.report.texts import field_name, refusal_text, rule_text
 
@@ -108,7 +108,7 @@ def _detail(finding: Finding) -> tuple[Text, Text, Text]:
     name = field_name(finding.field)[0]
     return (
         Text(f"      第 {finding.record} 筆 record {finding.record}{order}"),
-        Text(f"{printable(finding.field, _SHOWN_CHARACTERS)} {name}".rstrip()),
+        Text(f"{printable(without_ids(finding.field), _SHOWN_CHARACTERS)} {name}".rstrip()),
         Text(_value(finding)),
     )
 

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.report.masking import without_ids
 from pipeline.report.printable import printable
 from pipeline.report.texts import code_meaning
 from pipeline.run_summary import RunSummary
@@ -45,11 +46,13 @@ def summary_json(summary: RunSummary) -> dict[str, object]:
         "bytes": summary.bytes_taken,
         "seconds": round(summary.seconds, 3),
         "refusals": [
-            {"upload": name, "code": r.code, "offset": r.offset} for name, r in summary.refusals
+            {"upload": without_ids(name), "code": r.code, "offset": r.offset}
+            for name, r in summary.refusals
         ],
-        "failures": [{"upload": name} for name, _ in summary.failures],
+        "failures": [{"upload": without_ids(name)} for name, _ in summary.failures],
         "redeliveries": [
-            {"upload": name, "upload_id": first} for name, first in summary.redeliveries
+            {"upload": without_ids(name), "upload_id": first}
+            for name, first in summary.redeliveries
         ],
     }
 
@@ -81,7 +84,7 @@ def _codes(summary: RunSummary, plan: Plan) -> Iterator[tuple[str, str]]:
 def _refusals(summary: RunSummary, plan: Plan) -> Iterator[tuple[str, str]]:
     for name, refusal in summary.refusals[:_FIRST_NAMES]:
         meaning = " ".join(code_meaning(plan, refusal.code))
-        yield f"  ✗ {printable(name)}  {refusal.code} {meaning}", "bold red"
+        yield f"  ✗ {printable(without_ids(name))}  {refusal.code} {meaning}", "bold red"
     more = summary.refused - _FIRST_NAMES
     if more > 0:
         yield f"  …另有 {more:,} 個整批退件 more refused", "dim"
@@ -90,8 +93,8 @@ def _refusals(summary: RunSummary, plan: Plan) -> Iterator[tuple[str, str]]:
 def _failures(summary: RunSummary) -> Iterator[tuple[str, str]]:
     """Without the messages of exceptions, which may hold a patient's data."""
     for name, error in summary.failures[:_FIRST_NAMES]:
-        kind = error.partition(":")[0]
-        yield f"  ! {printable(name)}  系統錯誤，請重送 a fault of ours, send again ({kind})", "red"
+        kind, shown = error.partition(":")[0], printable(without_ids(name))
+        yield f"  ! {shown}  系統錯誤，請重送 a fault of ours, send again ({kind})", "red"
 
 
 def _speed(summary: RunSummary) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pipeline.outcome import Refusal
+from pipeline.report.masking import without_ids
+from pipeline.report.printable import shortened
 from rules.codes import error_codes
 from rules.plan import Plan, PlannedRule
 from schemas import fields
@@ -49,12 +51,18 @@ def refusal_text(plan: Plan, refusal: Refusal) -> Text:
         (_said_by(rule) for rule in refusing if rule.severity == "refuse"),
         Text(*code_meaning(plan, refusal.code), "", ""),
     )
+    detail_zh, detail_en = _fit_to_tell(refusal.detail_zh), _fit_to_tell(refusal.detail_en)
     return Text(
-        text.message_zh + (f"：{refusal.detail_zh}" if refusal.detail_zh else ""),
-        text.message_en + (f": {refusal.detail_en}" if refusal.detail_en else ""),
+        text.message_zh + (f"：{detail_zh}" if detail_zh else ""),
+        text.message_en + (f": {detail_en}" if detail_en else ""),
         text.remedy_zh,
         text.remedy_en,
     )
+
+
+def _fit_to_tell(detail: str) -> str:
+    """What stood there is the sender's own text, of any length."""
+    return shortened(without_ids(detail))
 
 
 def field_name(field: str) -> tuple[str, str]:

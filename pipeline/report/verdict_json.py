@@ -5,7 +5,7 @@ from __future__ import annotations
 import orjson
 
 from pipeline.report.answer import VERDICT_NAMES, Answer, Finding
-from pipeline.report.masking import masked
+from pipeline.report.masking import masked, without_ids
 from pipeline.report.printable import shortened
 from pipeline.report.texts import refusal_text, rule_text
 
@@ -60,7 +60,7 @@ def _finding(answer: Answer, finding: Finding) -> dict[str, object]:
     return {
         "record": finding.record,
         "order": finding.order,
-        "field": finding.field,
+        "field": shortened(without_ids(finding.field)),
         "code": finding.code,
         "severity": finding.severity,
         "rule": finding.rule,

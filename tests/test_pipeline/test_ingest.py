@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import shutil
 import struct
 import zipfile
 from hashlib import sha256
@@ -151,6 +152,22 @@ def test_odd_things_in_a_folder_are_refusals(tmp_path: Path) -> None:
         "within.xml": None,
         "\ufffdN.xml": None,
     }
+
+
+def test_a_folder_too_deep_for_its_path_is_one_refusal(tmp_path: Path) -> None:
+    (tmp_path / "a.xml").write_bytes(b"before")
+    (tmp_path / "z.xml").write_bytes(b"behind")
+    here = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(25):  # names longer than any path may be, made step by step
+        os.mkdir("d" * 200, dir_fd=here)
+        below = os.open("d" * 200, os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(here)
+    found = uploads(tmp_path)
+    assert [u.data for u in (found[0], found[-1])] == [b"before", b"behind"]
+    assert [u.refusal.code for u in found[1:-1] if u.refusal] == ["Z003"]
+    shutil.rmtree(tmp_path / ("d" * 200))
 
 
 def test_a_missing_source_is_wrong_usage(tmp_path: Path) -> None:
