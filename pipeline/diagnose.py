@@ -12,10 +12,11 @@ from pipeline.outcome import Refusal
 from pipeline.tokens import tags
 
 
-def diagnose(payload: bytes, decoded: Decoded, message: str, at: int) -> Refusal:
+def diagnose(payload: bytes, decoded: Decoded, message: str, at: int, *, cut_off: bool) -> Refusal:
     """The refusal for a broken document.
 
-    ``message`` and ``at`` (byte offset) are lxml's own, used when the tags show nothing wrong.
+    ``message`` and ``at`` (byte offset) are lxml's own, used when the tags show nothing wrong;
+    ``cut_off`` says that lxml missed nothing but the end.
     """
     codec = "cp950" if decoded.encoding == "big5" else "utf-8"
     stack: list[str] = []
@@ -39,7 +40,8 @@ def diagnose(payload: bytes, decoded: Decoded, message: str, at: int) -> Refusal
             stack.pop()
             records -= tag.name == "REC"
         closed = not stack
-    return _at_the_end(payload, stack, message, at, nested)
+    cut_off = cut_off or at >= len(payload.rstrip())
+    return _at_the_end(payload, stack, message, at, nested, cut_off=cut_off)
 
 
 def _not_allowed(payload: bytes, kind: str, at: int) -> Refusal:
@@ -76,13 +78,13 @@ def _mismatch(payload: bytes, stack: list[str], name: str, at: int, nested: int 
 
 
 def _at_the_end(
-    payload: bytes, stack: list[str], message: str, at: int, nested: int | None
+    payload: bytes, stack: list[str], message: str, at: int, nested: int | None, *, cut_off: bool
 ) -> Refusal:
     if stack and stack[0] == "RECS" and nested is not None:
         return refusal_at(
             payload, "Y006", nested, "這裡之前缺少 </REC>", "</REC> is missing before this"
         )
-    if stack and stack[0] == "RECS" and at >= len(payload.rstrip()):
+    if stack and stack[0] == "RECS" and cut_off:
         inside = stack[-1]
         zh = "檔案在這裡結束，缺少 </RECS>" + (f"（停在 {inside} 裡）" if inside != "RECS" else "")
         en = "the file ends here without </RECS>" + (

@@ -51,10 +51,11 @@ def parse_lxml(
     except Refused as refused:
         return refused.refusal
     except CutOff:
-        return diagnose(payload, decoded, "a tag without end", len(payload))
+        return diagnose(payload, decoded, "a tag without end", len(payload), cut_off=True)
     except etree.XMLSyntaxError as error:
-        place = _place(data, error, codec)
-        return diagnose(payload, decoded, error.msg or "", min(decoded.body + place, len(payload)))
+        at = min(decoded.body + _place(data, error, codec), len(payload))
+        cut_off = vars(error)["code"] == etree.ErrorTypes.ERR_TAG_NOT_FINISHED
+        return diagnose(payload, decoded, error.msg or "", at, cut_off=cut_off)
     return builder.rows(start, upload)
 
 

@@ -173,6 +173,8 @@ def test_faults_are_all_told() -> None:
     [
         (upload(record()).replace(b"</RECS>", b""), "Y007", -1),
         (upload(record())[:90], "Y007", -1),
+        (upload(record("<M35>許</M35>")).replace(b"</RECS>", b"\r\n" * 9), "Y007", -1),
+        (upload(*[record("<M35>許功蓋</M35>")] * 99).replace(b"</RECS>", b""), "Y007", -1),
         (upload(record(), record()).replace(b"</REC>", b"", 1), "Y006", b"<REC>"),
         (upload(record()).replace(b"</REC>", b"", 1), "Y006", b"</RECS>"),
         (upload(record()) + b"<RECS></RECS>", "Y015", b"<RECS></RECS>"),

@@ -85,7 +85,9 @@ def _other_person(field: str) -> Plant:
 def _other_time(field: str) -> Plant:
     """The id of a moment some seconds away from the one the record names."""
 
-    def plant(_desk: Desk, record: Record) -> list[Site]:
+    def plant(_desk: Desk, record: Record) -> list[Site] | None:
+        if field == "M16" and record.visit.get("M18") == "G000":
+            return None  # ids of newly contracted clinics are fetched later
         value = record.visit[field]
         record.visit[field] = value[:-1] + ("1" if value[-1] != "1" else "2")
         return [Site(field)]
