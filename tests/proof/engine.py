@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pipeline.core import Processed
+from pipeline.limits import LIMITS
 from pipeline.outcome import Envelope
 from pipeline.validate import TAIPEI
 from tests.oracle.record import Row
+
+NO_FLOOD = replace(LIMITS, findings=10**9, bytes_per_finding=1)
+"""For plans of thousands of rules that are nearly the same."""
 
 
 def envelope_of(row: Row) -> Envelope:
