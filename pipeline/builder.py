@@ -59,7 +59,7 @@ class Builder:
         self._most_faults = limits.most_findings(len(payload))
         self._stack: list[_Open] = []
         self.events = 0  # whatever lxml told so far
-        self._stop = 0
+        self.stop = 0  # behind the last tag
         self._out = Transcript(payload, codec)
         self._seen: set[str] = set()  # boxes of the record so far
 
@@ -209,7 +209,7 @@ class Builder:
             raise CutOff
         if tag.kind == "pi":
             self._refuse_instruction(tag)
-        self._stop = tag.stop
+        self.stop = tag.stop
         return tag
 
     def _refuse_instruction(self, tag: Tag) -> None:
@@ -222,10 +222,6 @@ class Builder:
 
     def _refuse_length(self, tag: Tag) -> None:
         self._refuse("Z005", tag.start, f"{tag.name} 的內容過長", f"{tag.name} is too long")
-
-    def refuse_markup(self) -> None:
-        """Nothing was heard for longer than any tag may be."""
-        self._refuse("Z005", self._stop, "標籤或註解過長", "a tag or a comment is too long")
 
     def _check_stray_text(self, tag: Tag) -> None:
         if not self._stack or self._stack[-1].role != "box":

@@ -22,6 +22,7 @@ from pipeline.tokens import tags
 
 _PROLOG = re.compile(rb"(?:[ \t\r\n]++|<!--.*?-->|<\?.*?\?>)*+", re.DOTALL)
 _CHUNK = 1 << 20
+_MARKUP_TOO_LONG = ("標籤或註解過長", "a tag or a comment is too long")
 _LONGEST_MARKUP = 12 << 20  # libxml2's own limit is 10 million bytes
 
 
@@ -45,30 +46,36 @@ def parse_lxml(
         huge_tree=False,
     )
     data = text.encode("utf-8")
+    fed = len(data)
     try:
-        _feed(parser, builder, data)
+        fed = _feed(parser, builder, data)
+        parser.close()
         builder.finish()
     except Refused as refused:
         return refused.refusal
     except CutOff:
         return diagnose(payload, decoded, "a tag without end", len(payload), cut_off=True)
     except etree.XMLSyntaxError as error:
-        at = min(decoded.body + _place(data, error, codec), len(payload))
+        place = _place(data[:fed], error, codec)
+        if fed < len(data) and place >= _size(data[:fed], codec) - 1:
+            return refusal_at(payload, "Z005", builder.stop, *_MARKUP_TOO_LONG)
+        at = min(decoded.body + place, len(payload))
         cut_off = vars(error)["code"] == etree.ErrorTypes.ERR_TAG_NOT_FINISHED
         return diagnose(payload, decoded, error.msg or "", at, cut_off=cut_off)
     return builder.rows(start, upload)
 
 
-def _feed(parser: etree.XMLParser, builder: Builder, data: bytes) -> None:
-    """Feed a document, but never much of one tag: libxml2 would keep all its attributes."""
+def _feed(parser: etree.XMLParser, builder: Builder, data: bytes) -> int:
+    """Feed a document; gives how much of it. libxml2 is left waiting for the end of a tag (it would
+    keep all its attributes), of a comment or of a reference no longer than any may be."""
     silent, events = 0, 0
     for chunk in range(0, len(data), _CHUNK):
         parser.feed(data[chunk : chunk + _CHUNK])
         silent = silent + _CHUNK if builder.events == events else 0
         events = builder.events
         if silent > _LONGEST_MARKUP:
-            builder.refuse_markup()
-    parser.close()
+            return min(chunk + _CHUNK, len(data))
+    return len(data)
 
 
 def _place(data: bytes, error: etree.XMLSyntaxError, codec: str) -> int:
@@ -76,9 +83,13 @@ def _place(data: bytes, error: etree.XMLSyntaxError, codec: str) -> int:
     line, column = error.position
     begin = _line_start(data, line)
     if begin < 0:
-        return len(data.decode("utf-8").encode(codec))
-    before = data[: begin + max(column - 1, 0)].decode("utf-8", "ignore")
-    return len(before.encode(codec, "replace"))
+        return _size(data, codec)
+    return _size(data[: begin + max(column - 1, 0)], codec)
+
+
+def _size(data: bytes, codec: str) -> int:
+    """Bytes that a piece of the document has in its own encoding."""
+    return len(data.decode("utf-8", "ignore").encode(codec, "replace"))
 
 
 def _line_start(data: bytes, line: int) -> int:

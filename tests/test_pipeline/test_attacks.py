@@ -133,6 +133,14 @@ def test_a_tag_longer_than_any_is_refused_before_it_is_whole() -> None:
     assert (refusal.code, refusal.detail_en) == ("Z005", "a tag or a comment is too long")
 
 
+@pytest.mark.parametrize("wrong", [b"<M07>03</M08>", b"<M07>&</M07>", b"<<", b"</MB1></REC>"])
+def test_a_broken_document_is_refused_for_its_fault_however_long_it_is(wrong: bytes) -> None:
+    start = RECORD.replace(b"<M11>", wrong + b"<M11>")
+    short, long = (refused(upload(start, RECORD * count)) for count in (2, 10_000))
+    assert long == short
+    assert short.code == "Y001"
+
+
 # entities and declarations
 
 
