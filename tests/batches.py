@@ -50,6 +50,7 @@ def make_batch(
                     payload += raw
                     tail += text.encode()
         tables.append(Cells(offset, length))
+    payload += _TAG  # no value stands at the very end
     for is_order, field, row, at in far:
         tables[is_order].offset[field, row] = len(payload) + at
     counts = [len(orders) for _, orders in visits]
