@@ -28,6 +28,7 @@ BY_KIND = {
     "text": ["A123", "J00", "V001", "PO", "59X", "0007", "A1", "a", "123", "890", "21", "中文"],
 }  # fmt: skip
 BLANKS = st.sampled_from(["", " ", "\t\r\n", " \t ", "\u3000", "\u00a0"])
+LONG = ["9" * 300, "A" * 5000, "0" * 12 + "." + "5" * 70, "中" * 300, " " * 400, "A123456789" * 20]
 ODD = st.text(st.sampled_from("0123456789ABCIOXYZaz .-\t中é𠀀"), max_size=24)
 
 
@@ -37,15 +38,27 @@ def likely(field: Field) -> list[str]:
 
 
 def every_likely(names: list[str], rows: int) -> list[tuple[dict[str, str], list]]:
-    """Records, with two orders each, in which every field takes all its likely values in turn."""
+    """Records, with two orders each, in which every field takes all its likely values in turn:
+    at first all fields in step, so that alike ones are equal, then each at its own."""
     visits: list[tuple[dict[str, str], list]] = []
     for row in range(rows):
         records: list[dict[str, str]] = [{}, {}, {}]
-        for name in names:
+        for place, name in enumerate(names):
             values = likely(fields()[name])
+            shift = place * (row // len(values))
             for order in (1, 2) if fields()[name].is_order else (0,):
-                records[order][name] = values[(row * max(order, 1) + order) % len(values)]
+                records[order][name] = values[(row * max(order, 1) + order + shift) % len(values)]
         visits.append((records[0], records[1:]))
+    return visits
+
+
+def every_long(names: list[str]) -> list[tuple[dict[str, str], list]]:
+    """Records, with two orders each, in which every field is far too long; one without cells."""
+    visits: list[tuple[dict[str, str], list]] = [({}, [{}, {}])]
+    for text in LONG:
+        record = {name: text for name in names if not fields()[name].is_order}
+        order = {name: text for name in names if fields()[name].is_order}
+        visits.append((record, [order, {**order}]))
     return visits
 
 

@@ -195,7 +195,9 @@ def _month(call: ast.Call, row: Row) -> int | None:
 
 
 def _per_order(call: ast.Call, row: Row) -> list[bool | None]:
-    return [evaluate(call.args[0], order) for order in row.each_order()]
+    if call not in row.folded:
+        row.folded[call] = [evaluate(call.args[0], order) for order in row.each_order()]
+    return row.folded[call]
 
 
 def _count(call: ast.Call, row: Row) -> int | None:

@@ -13,7 +13,10 @@ TAIPEI = timezone(timedelta(hours=8))
 
 @dataclass(frozen=True)
 class Row:
-    """A record, and the index of the order that is looked at (``None``: the record itself)."""
+    """A record, and the index of the order that is looked at (``None``: the record itself).
+
+    ``folded`` keeps what was found over all orders: it is the same whichever order asks.
+    """
 
     record: dict[str, str]
     orders: list[dict[str, str]]
@@ -23,6 +26,7 @@ class Row:
     tables: Tables = field(default_factory=dict)
     official: bool = True
     address: str | None = None
+    folded: dict[object, list[bool | None]] = field(default_factory=dict, repr=False, compare=False)
 
     def text(self, field: str) -> str | None:
         """The text of a cell, ``None`` where the element is absent."""

@@ -10,7 +10,7 @@ from batches import make_batch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import OP_TWINS, PlanRun, Row
-from random_cells import every_likely, visits_of
+from random_cells import every_likely, every_long, visits_of
 
 from pipeline.kernels.context import Context, Senders
 from pipeline.kernels.on_fields import fields_of
@@ -159,6 +159,7 @@ def test_kernel_gives_what_its_twin_gives(op: str) -> None:
     assert any(node.op == op for node in plan.nodes)
     names = list(dict.fromkeys(name for node in plan.nodes for name in fields_of(node)))
     check(plan, every_likely(names, rows=90), SENDER)
+    check(plan, every_long(names), SENDER)
 
     @settings(max_examples=50 if len(names) > 10 else 150, deadline=None)
     @given(visits_of(names or ["M20", "D03"]), st.sampled_from([SENDER, None]))
@@ -166,6 +167,29 @@ def test_kernel_gives_what_its_twin_gives(op: str) -> None:
         check(plan, visits, sender)
 
     at_random()
+
+
+NEVER_UNKNOWN = ("filled", "malformed", "unlisted")
+ASKED_WITH_TABLES = ("known", "ever_known", "official")  # see test_references
+
+
+@pytest.mark.parametrize(
+    "op", [op for op in OPS if OPS[op].gives == "truth" and op not in ASKED_WITH_TABLES]
+)
+def test_likely_cells_bring_every_answer(op: str) -> None:
+    """Or kernel and twin would agree on nothing but blanks."""
+    plan = plan_of(op)
+    names = list(dict.fromkeys(name for node in plan.nodes for name in fields_of(node)))
+    code = np.frombuffer(bytearray(SENDER.encode()), np.uint8)
+    senders = Senders(code, np.zeros(1, np.int32), np.array([len(code)], np.int32))
+    columns = columns_of(plan, every_likely(names, rows=90) + every_long(names), senders)
+    answers = {
+        answer
+        for node, column in zip(plan.nodes, columns, strict=True)
+        if node.op == op
+        for answer in plain(column)
+    }
+    assert answers >= ({True, False} if op in NEVER_UNKNOWN else {True, False, None})
 
 
 @pytest.mark.parametrize("orders", [MANY - 1, MANY, 2 * MANY])
