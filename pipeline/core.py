@@ -6,8 +6,8 @@ for many uploads at the cost of one; ``process`` is the case of one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,7 @@ from pipeline.columns import Batch
 from pipeline.flood import TOO_MANY, FloodError
 from pipeline.leave_out import without
 from pipeline.limits import LIMITS, Limits
-from pipeline.outcome import Counts, Envelope, Findings, Refusal, Verdict
+from pipeline.outcome import Counts, Envelope, Findings, Refusal, Standing, Verdict
 from pipeline.parse import ParserChoice, parse_many
 from pipeline.references import NONE, References
 from pipeline.validate import refused, validate
@@ -35,6 +35,9 @@ class Processed:
     ``Verdict`` per record of ``batch``, ``order_verdict`` per order. A refused upload has no
     records. ``parsers`` says which way each took ("fast" or "lxml"), ``encodings`` "big5"/"utf-8"
     ("" where none could be told). ``references`` are the tables the verdicts rest on.
+
+    The merge adds ``standing``: by row of a rejected correction, the version that stands, and
+    ``held``: places of the uploads that wait for confirmation, of which nothing was merged.
     """
 
     plan: Plan
@@ -47,6 +50,8 @@ class Processed:
     encodings: tuple[str, ...]
     parsers: tuple[str, ...]
     references: References = NONE
+    standing: Mapping[int, Standing] = field(default_factory=dict)
+    held: frozenset[int] = frozenset()
 
     def records_of(self, upload: int) -> slice:
         """Rows of one upload's records in the batch."""

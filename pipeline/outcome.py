@@ -58,6 +58,14 @@ class Refusal:
 
 
 @dataclass(frozen=True)
+class Standing:
+    """The version of a visit that stands after a correction of it was rejected."""
+
+    upload_id: str
+    record: int
+
+
+@dataclass(frozen=True)
 class Counts:
     """Counts of one upload, as document 001 shows them. Orders count on their own findings."""
 
