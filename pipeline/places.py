@@ -17,7 +17,8 @@ Place = tuple[Int64, Int32, Int64, Int32]
 def places(batch: Batch, field: Int32, record: Int32, order: Int32) -> Place:
     """(offset, length, value offset, value length) of each finding.
 
-    ``field`` indexes ``FIELDS`` and what follows them, ``order`` rows of the batch's orders or -1.
+    ``field`` indexes the fields of the batch's records, then those of its orders, then what is no
+    field (``pipeline.ready``); ``order`` rows of the batch's orders or -1.
     What isn't a field, or is absent, stands at the start tag of its order or record with length
     0 and has no value (-1).
     """
@@ -26,10 +27,11 @@ def places(batch: Batch, field: Int32, record: Int32, order: Int32) -> Place:
     length = np.zeros(len(field), np.int32)
     value_offset = np.full(len(field), -1, np.int64)
     value_length = np.full(len(field), ABSENT, np.int32)
-    visits = len(VISIT_FIELDS)
+    visits = batch.visits.offset.shape[0]
+    both = visits + batch.orders.offset.shape[0]
     for cells, is_order, chosen, column, row in (
         (batch.visits, 0, field < visits, field, record),
-        (batch.orders, 1, (field >= visits) & (field < len(FIELDS)) & (order >= 0),
+        (batch.orders, 1, (field >= visits) & (field < both) & (order >= 0),
          field - visits, order),
     ):  # fmt: skip
         at = np.flatnonzero(chosen)

@@ -9,8 +9,9 @@ import numpy.typing as npt
 
 from pipeline.columns import Int32
 from pipeline.kernels.run import Program, bind
-from pipeline.places import ELEMENTS, FIELDS
+from pipeline.places import ELEMENTS
 from rules.plan import Plan
+from schemas import layouts
 
 _KEPT = 4
 
@@ -51,7 +52,8 @@ def ready(plan: Plan) -> Ready:
 
 def _prepare(plan: Plan) -> Ready:
     rules = plan.rules
-    names = tuple(dict.fromkeys([*FIELDS, *ELEMENTS, *(rule.field for rule in rules)]))
+    own = layouts()[plan.layout]
+    names = tuple(dict.fromkeys([*own, *ELEMENTS, *(rule.field for rule in rules)]))
     number = {name: index for index, name in enumerate(names)}
     refusing = [index for index, rule in enumerate(rules) if rule.severity == "refuse"]
     judging = [index for index, rule in enumerate(rules) if rule.severity != "refuse"]

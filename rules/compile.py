@@ -18,7 +18,8 @@ from rules.lookups import tables_of
 from rules.model import Edition, Rule
 from rules.plan import Node, Plan, PlannedRule, Scope
 from rules.terms import Term, join, member, over, value_of
-from schemas import fields
+from schemas import every_field, fields, layout_of
+from schemas.fields import VISITS
 
 _FOLDS_ORDERS = ("some", "every", "count")
 _COMMUTES = ("and", "or", "equal", "add")
@@ -39,9 +40,18 @@ def compile_rules(rules: Iterable[Rule]) -> Plan:
         nodes=tuple(graph.nodes),
         rules=tuple(planned),
         hash=_hash(graph.nodes, planned),
+        layout=_layout(planned),
         by_id={rule.id: index for index, rule in enumerate(planned)},
         by_code=by_code,
     )
+
+
+def _layout(rules: list[PlannedRule]) -> str:
+    """The kind of upload that all rules speak of."""
+    found = {layout_of(rule.field) for rule in rules} or {VISITS}
+    if len(found) > 1:
+        raise ValueError(f"rules of {', '.join(sorted(found))} don't make one plan")
+    return found.pop()
 
 
 class _Graph:
@@ -81,7 +91,7 @@ class _Graph:
 
 
 def _planned(rule: Rule, edition: Edition, graph: _Graph) -> PlannedRule:
-    is_order = rule.field in fields() and fields()[rule.field].is_order
+    is_order = rule.field in every_field() and every_field()[rule.field].is_order
     scope: Scope = "order" if is_order else "record"
     node = None
     if edition.broken_when is not None and rule.is_compiled:

@@ -36,7 +36,7 @@ from rules.terms import (
     over,
     whole,
 )
-from schemas import fields
+from schemas import every_field
 
 _SYNTAX: tuple[type[ast.AST], ...] = (
     ast.BoolOp, ast.And, ast.Or, ast.UnaryOp, ast.Not, ast.USub,
@@ -126,8 +126,8 @@ def _negative(node: ast.UnaryOp) -> Term:
 
 
 def _name(node: ast.Name) -> Operand:
-    if node.id in fields():
-        return FieldRef(fields()[node.id])
+    if node.id in every_field():
+        return FieldRef(every_field()[node.id])
     if node.id == "sender":
         return Sender()
     if node.id == "address":

@@ -6,6 +6,8 @@ from collections.abc import Container
 from dataclasses import dataclass, field
 from typing import Literal
 
+from schemas.fields import VISITS
+
 Scope = Literal["record", "order"]
 Severity = Literal["refuse", "reject", "warn"]
 
@@ -49,13 +51,16 @@ class PlannedRule:
 
 @dataclass(frozen=True)
 class Plan:
-    """Nodes in evaluation order and the rules over them; ``hash`` names both and the code lists."""
+    """Nodes in evaluation order and the rules over them; ``hash`` names both and the code lists.
+
+    ``layout`` is the kind of upload they speak of (``schemas.layouts``)."""
 
     nodes: tuple[Node, ...]
     rules: tuple[PlannedRule, ...]
     hash: str
     by_id: dict[str, int] = field(repr=False, compare=False, default_factory=dict)
     by_code: dict[str, tuple[int, ...]] = field(repr=False, compare=False, default_factory=dict)
+    layout: str = VISITS
 
 
 _NOT_HERE = ("state", "reference", "outside")

@@ -25,7 +25,8 @@ from rules.ops import OPS, KeyPart
 from rules.plan import Severity
 from rules.read_examples import examples
 from rules.terms import ExpressionError, Term
-from schemas import FORMATS, fields
+from schemas import FORMATS, every_field, layout_of, layouts
+from schemas.fields import REGISTRATIONS
 
 ELEMENTS = ("RECS", "REC", "MSH", "MB", "MB1", "MB2")
 
@@ -33,15 +34,16 @@ ELEMENTS = ("RECS", "REC", "MSH", "MB", "MB1", "MB2")
 def read_rule(section: Section, row: str | None) -> Rule:
     """One rule of one document (one ``each`` row). ``RuleError`` where it isn't right."""
     decided_by = cast(DecidedBy, section.choice("decided_by", get_args(DecidedBy)))
-    editions = _editions(section, decided_by)
+    field = _field(section)
+    editions = _editions(section, decided_by, layout_of(field))
     rule = Rule(
         id=section.text("id"),
         status=cast(Status, section.choice("status", get_args(Status))),
         since=section.text("since"),
         certainty=cast(Certainty, section.choice("certainty", get_args(Certainty))),
         decided_by=decided_by,
-        field=_field(section),
-        applies=_applies(section),
+        field=field,
+        applies=_applies(section, layout_of(field)),
         editions=editions,
         authority=_authority(section),
         examples=examples(section, row),
@@ -55,6 +57,7 @@ def read_rule(section: Section, row: str | None) -> Rule:
     )
     section.get("each")
     section.close()
+    _check_layout(rule, section)
     _check_scope(rule, section)
     _check_refusal(rule, section)
     return rule
@@ -62,16 +65,20 @@ def read_rule(section: Section, row: str | None) -> Rule:
 
 def _field(section: Section) -> str:
     field = section.text("field")
-    if field not in fields() and field not in ELEMENTS:
+    if field not in every_field() and field not in ELEMENTS:
         raise section.fail(
-            f"there is no field {field}; use one of schemas/fields.csv or {', '.join(ELEMENTS)}",
+            f"there is no field {field}; use one of schemas/*.csv or {', '.join(ELEMENTS)}",
             section.line_of("field"),
         )
     return field
 
 
-def _applies(section: Section) -> Applies:
+def _applies(section: Section, layout: str) -> Applies:
     applies = section.section("applies")
+    if layout == REGISTRATIONS:
+        if applies is not None:
+            raise section.fail(f"{layout} have no formats and kinds; leave applies out")
+        return Applies(None, None)
     if applies is None:
         return Applies(formats=("A", "B"), kinds=("1",))
     formats = _values(applies, "formats", FORMATS, ("A", "B"))
@@ -96,15 +103,15 @@ def _values(
     return values
 
 
-def _editions(section: Section, decided_by: str) -> tuple[Edition, ...]:
+def _editions(section: Section, decided_by: str, layout: str) -> tuple[Edition, ...]:
     for key in ("code", "severity", "summary", "remedy", "broken_when"):
         section.get(key)
     parts = section.sections("editions")
     if not parts:
-        return (_edition(section, section, decided_by),)
+        return (_edition(section, section, decided_by, layout),)
     found = []
     for part in parts:
-        found.append(_edition(section, part, decided_by))
+        found.append(_edition(section, part, decided_by, layout))
         part.close()
     found.sort(key=lambda edition: edition.start or "")
     for earlier, later in pairwise(found):
@@ -115,7 +122,7 @@ def _editions(section: Section, decided_by: str) -> tuple[Edition, ...]:
     return tuple(found)
 
 
-def _edition(section: Section, part: Section, decided_by: str) -> Edition:
+def _edition(section: Section, part: Section, decided_by: str, layout: str) -> Edition:
     """The wording in ``part``; what it leaves out stands in ``section`` (they may be the same)."""
     dated = part is not section
     start, until = (_day(part, "from"), _day(part, "until")) if dated else (None, None)
@@ -130,9 +137,9 @@ def _edition(section: Section, part: Section, decided_by: str) -> Edition:
     return Edition(
         start=start,
         until=until,
-        clock=cast(Clock, part.choice("clock", get_args(Clock))) if dated else "visit",
+        clock=_clock(part, layout) if dated else "visit",
         broken_when=_broken_when(expression, decided_by),
-        code=_code(code, severity, decided_by),
+        code=_code(code, severity, decided_by, layout),
         severity=severity,
         summary=_bilingual(_own(part, section, "summary"), "summary"),
         remedy=_bilingual(_own(part, section, "remedy"), "remedy"),
@@ -144,12 +151,21 @@ def _own(part: Section, section: Section, key: str) -> Section:
     return part if part.has(key) else section
 
 
-def _code(section: Section, severity: str, decided_by: str) -> str:
+def _clock(part: Section, layout: str) -> Clock:
+    clock = cast(Clock, part.choice("clock", get_args(Clock)))
+    if clock == "visit" and layout == REGISTRATIONS:
+        raise part.fail(f"{layout} have no visit; use clock: receipt", part.line_of("clock"))
+    return clock
+
+
+def _code(section: Section, severity: str, decided_by: str, layout: str) -> str:
     code, line = section.text("code"), section.line_of("code")
-    ours = len(code) == 4 and code[0] == "Z" and code[1:].isdecimal()
-    if not ours and code not in error_codes():
-        raise section.fail(f"{code!r} is no code of errors.csv, nor one of ours (Z###)", line)
-    if ours and severity == "reject":
+    own = "R" if layout == REGISTRATIONS else "Z"
+    ours = len(code) == 4 and code[0] == own and code[1:].isdecimal()
+    if not ours and (own == "R" or code not in error_codes()):
+        listed = "not one" if own == "R" else "no code of errors.csv, nor one"
+        raise section.fail(f"{code!r} is {listed} of ours ({own}###)", line)
+    if own == "Z" and ours and severity == "reject":
         raise section.fail(f"{code} is a code of ours: it may only warn or refuse an upload", line)
     if severity == "refuse" and decided_by == "record":
         raise section.fail("a rule on records may reject or warn, not refuse an upload", line)
@@ -227,7 +243,7 @@ def _check_refusal(rule: Rule, section: Section) -> None:
         if edition.broken_when is None or edition.severity != "refuse":
             continue
         gated = rule.applies != Applies(None, None) or (edition.clock == "visit" and edition.dated)
-        if gated or _reads_fields(lower(edition.broken_when)):
+        if gated or _fields_of(lower(edition.broken_when)):
             raise section.fail(
                 "a rule that refuses the upload looks at no field: use sender, address, received "
                 "and official, applies: {formats: any, kinds: any}, and clock: receipt",
@@ -235,13 +251,27 @@ def _check_refusal(rule: Rule, section: Section) -> None:
             )
 
 
-def _reads_fields(term: Term) -> bool:
-    read = zip(OPS[term.op].params, term.params, strict=True)
-    return any(
-        name in ("field", "other", "person")
-        or (name == "keys" and any(kind == "field" for kind, _ in cast("tuple[KeyPart]", value)))
-        for name, value in read
-    ) or any(_reads_fields(arg) for arg in term.args)
+def _check_layout(rule: Rule, section: Section) -> None:
+    """A rule speaks of one kind of upload."""
+    own = layouts()[layout_of(rule.field)]
+    for edition in rule.editions:
+        read = _fields_of(lower(edition.broken_when)) if edition.broken_when else set()
+        if strange := sorted(read - own.keys()):
+            raise section.fail(
+                f"{', '.join(strange)} and {rule.field} are of different kinds of upload",
+                section.line_of("broken_when"),
+            )
+
+
+def _fields_of(term: Term) -> set[str]:
+    """The fields that an expression reads."""
+    found = set().union(*(_fields_of(arg) for arg in term.args))
+    for name, value in zip(OPS[term.op].params, term.params, strict=True):
+        if name in ("field", "other", "person"):
+            found.add(cast(str, value))
+        elif name == "keys":
+            found |= {part for kind, part in cast("tuple[KeyPart, ...]", value) if kind == "field"}
+    return found
 
 
 def _tables(term: Term) -> set[str]:
@@ -260,7 +290,7 @@ def _reason(section: Section, decided_by: str) -> Bilingual | None:
 
 
 def _check_scope(rule: Rule, section: Section) -> None:
-    is_order = rule.field in fields() and fields()[rule.field].is_order
+    is_order = rule.field in every_field() and every_field()[rule.field].is_order
     for edition in rule.editions:
         if edition.broken_when is None:
             continue

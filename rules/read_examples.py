@@ -6,7 +6,7 @@ from datetime import datetime
 
 from rules.document import Section
 from rules.model import Base, Example, Order
-from schemas import fields
+from schemas import every_field
 from schemas.reference import REFERENCE_TABLES
 
 
@@ -116,7 +116,7 @@ def _field_ids(section: Section, key: str, *, is_order: bool) -> tuple[str, ...]
 
 def _known(section: Section, field_id: str, *, is_order: bool) -> None:
     level = "an order" if is_order else "the visit"
-    if field_id not in fields() or fields()[field_id].is_order != is_order:
+    if field_id not in every_field() or every_field()[field_id].is_order != is_order:
         raise section.fail(f"{field_id} is no field of {level}; see schemas/fields.csv")
 
 

@@ -25,7 +25,7 @@ from pipeline.outcome import Envelope
 from pipeline.references import NONE, References, Texts
 from rules.ops import FALSE, TRUE, UNKNOWN
 from rules.plan import Scope
-from schemas import fields
+from schemas import every_field
 
 Column = npt.NDArray[Any]  # uint8 truths or int64 numbers, one value a record or order
 
@@ -97,7 +97,7 @@ class Context:
 
     def cells(self, name: str) -> tuple[Int32, Int32]:
         """Offsets and lengths of a field's cells in the batch's buffer."""
-        field = fields()[name]
+        field = every_field()[name]
         table = self.batch.orders if field.is_order else self.batch.visits
         return table.offset[field.index], table.length[field.index]
 
@@ -161,7 +161,7 @@ class Context:
         if scope not in self._absent:
             table = self.batch.orders if scope == "order" else self.batch.visits
             self._absent[scope] = _absent(table)
-        if self._absent[scope][fields()[name].index]:
+        if self._absent[scope][every_field()[name].index]:
             false = self.same(scope, FALSE)
             return Reading(false, _BLANK_BIT, false.astype(np.uint16), self.unknown(scope))
         return self._readers[name].read(self.batch.buffer, *self.cells(name))
@@ -169,7 +169,7 @@ class Context:
 
 def scope_of(name: str) -> Scope:
     """Where a field lives."""
-    return "order" if fields()[name].is_order else "record"
+    return "order" if every_field()[name].is_order else "record"
 
 
 def _absent(cells: Cells) -> npt.NDArray[np.bool_]:

@@ -19,7 +19,7 @@ from pipeline.kernels.jit import Int64, UInt8
 from rules.codes import closed_list
 from rules.ops import FALSE, MAYBE, OPS, TRUE, UNKNOWN, KeyPart
 from rules.plan import Node, Scope
-from schemas import fields
+from schemas import every_field
 
 Kernel = Callable[[Context, Sequence[Any], Sequence[Column], Scope], Column]
 """(context, params, argument columns, scope of the result) -> column"""
@@ -213,7 +213,7 @@ def _repeated(ctx: Context, params: Sequence[Any], _args: Sequence[Column], at: 
     name = params[0]
     out = np.empty(ctx.rows(at), np.uint8)
     first = ctx.batch.first_order
-    if fields()[name].kind in ("number", "decimal", "date", "datetime"):
+    if every_field()[name].kind in ("number", "decimal", "date", "datetime"):
         seen = orders.repeated_numbers(first, ctx.value(name), out)
     else:
         cells = ctx.cells(name)

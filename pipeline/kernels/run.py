@@ -16,7 +16,7 @@ from pipeline.kernels.reader import Reader
 from pipeline.outcome import Envelope
 from pipeline.references import NONE, References
 from rules.plan import Node, Plan
-from schemas import fields
+from schemas import every_field
 
 K = TypeVar("K")
 
@@ -104,7 +104,7 @@ def bind(plan: Plan, rules: Collection[int] | None = None) -> Program:
         )
         for index in nodes
     )
-    return Program(steps, {name: Reader(fields()[name], of) for name, of in asked.items()})
+    return Program(steps, {name: Reader(every_field()[name], of) for name, of in asked.items()})
 
 
 def _needed(plan: Plan, rules: Collection[int]) -> list[int]:

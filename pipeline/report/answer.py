@@ -19,7 +19,7 @@ from pipeline.references import NONE, References
 from pipeline.report.places import line_columns
 from pipeline.report.printable import MAX_SHOWN_CHARACTERS
 from rules.plan import Plan, undecided
-from schemas import fields
+from schemas import every_field
 
 _MOST_VALUE_BYTES = 4 * (MAX_SHOWN_CHARACTERS + 1)
 
@@ -69,7 +69,7 @@ class Source:
 
     def value(self, record: int, order: int | None, field: str) -> str | None:
         """One value of a record, or of its ``order`` from 1; None where absent or no field."""
-        known = fields().get(field)
+        known = every_field().get(field)
         if known is None or known.is_order != (order is not None):
             return None
         row = self.row(record)

@@ -9,7 +9,7 @@ from pipeline.report.masking import without_ids
 from pipeline.report.printable import shortened
 from rules.codes import error_codes
 from rules.plan import Plan, PlannedRule
-from schemas import fields
+from schemas import every_field
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def _fit_to_tell(detail: str) -> str:
 
 def field_name(field: str) -> tuple[str, str]:
     """A field's name in both languages; empty for elements that are no field."""
-    known = fields().get(field)
+    known = every_field().get(field)
     if known is None:
         return _ELEMENT_NAMES.get(field, ("", ""))
     return known.name_zh, known.name_en.replace("_", " ")

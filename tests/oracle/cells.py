@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from rules.codes import closed_list
 from rules.ops import EXACT_LENGTH, LONGEST_NUMBER, MAY_HOLD_CHINESE
-from schemas import fields
+from schemas import every_field
 
 ALPHABET = "0123456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 LETTER_VALUES = dict(zip("ABCDEFGHJKLMNPQRSTUVXYWZIO", range(10, 36), strict=True))
@@ -33,7 +33,7 @@ def fault_of(field: str, text: Text) -> str | None:
     """``chinese``, ``length`` or ``type``; ``None`` for a value in form and for a blank one."""
     if text is None or not filled(text):
         return None
-    kind = fields()[field].kind
+    kind = every_field()[field].kind
     if field not in MAY_HOLD_CHINESE and any(ord(character) > 127 for character in text):
         return "chinese"
     if _wrong_length(field, text):
@@ -44,13 +44,13 @@ def fault_of(field: str, text: Text) -> str | None:
         return None if as_date(text) else "type"
     if kind == "datetime":
         return None if as_datetime(text) else "type"
-    if kind == "code" or not fields()[field].shape:
+    if kind == "code" or not every_field()[field].shape:
         return None
-    return None if re.fullmatch(fields()[field].shape.strip("^$"), text) else "type"
+    return None if re.fullmatch(every_field()[field].shape.strip("^$"), text) else "type"
 
 
 def _wrong_length(field: str, text: str) -> bool:
-    kind, longest = fields()[field].kind, fields()[field].max_length
+    kind, longest = every_field()[field].kind, every_field()[field].max_length
     if kind in EXACT_LENGTH:
         return len(text) != EXACT_LENGTH[kind]
     if longest is None:
@@ -97,7 +97,7 @@ def value(field: str, text: Text) -> Value | None:
     known = known_text(field, text)
     if known is None:
         return None
-    match fields()[field].kind:
+    match every_field()[field].kind:
         case "number":
             return int(known)
         case "decimal":

@@ -16,7 +16,7 @@ from functools import cache
 
 from rules.codes import named_lists
 from rules.expression import parse
-from schemas import fields
+from schemas import every_field
 from tests.oracle import cells, reference
 from tests.oracle.record import Row
 
@@ -67,8 +67,8 @@ def order_fields(expression: str) -> bool:
 def _free_order_field(node: ast.AST) -> bool:
     if isinstance(node, ast.Call) and node.func.id in ("some", "every", "count"):
         return False
-    if isinstance(node, ast.Name) and node.id in fields():
-        return fields()[node.id].is_order
+    if isinstance(node, ast.Name) and node.id in every_field():
+        return every_field()[node.id].is_order
     return any(_free_order_field(child) for child in ast.iter_child_nodes(node))
 
 
@@ -110,8 +110,8 @@ def _name(name: str, row: Row) -> Result:
         return row.sender
     if name == "orders":
         return len(row.orders)
-    if name in fields():
-        if fields()[name].kind in ("number", "decimal", "date", "datetime"):
+    if name in every_field():
+        if every_field()[name].kind in ("number", "decimal", "date", "datetime"):
             return cells.value(name, row.text(name))
         return cells.known_text(name, row.text(name))
     return named_lists()[name]
@@ -206,7 +206,7 @@ def _count(call: ast.Call, row: Row) -> int | None:
 
 
 def repeated(field: str, row: Row) -> bool | None:
-    number = fields()[field].kind in ("number", "decimal", "date", "datetime")
+    number = every_field()[field].kind in ("number", "decimal", "date", "datetime")
     read = cells.value if number else cells.known_text
     own = read(field, row.text(field))
     if own is None:

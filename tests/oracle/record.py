@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 
-from schemas import fields
+from schemas import every_field
 from tests.oracle.reference import Tables
 
 TAIPEI = timezone(timedelta(hours=8))
@@ -30,7 +30,7 @@ class Row:
 
     def text(self, field: str) -> str | None:
         """The text of a cell, ``None`` where the element is absent."""
-        if not fields()[field].is_order:
+        if not every_field()[field].is_order:
             return self.record.get(field)
         assert self.order is not None, f"{field} needs an order"
         return self.orders[self.order].get(field)
