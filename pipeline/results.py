@@ -205,6 +205,8 @@ def finding_rows(processed: Processed, uploads: Sequence[Receipted]) -> pa.Table
             batch.buffer, found.value_offset.astype(np.int32), _clipped(processed),
             np.arange(len(found), dtype=np.int64),
         ),
+        "stands_upload_id": pa.nulls(len(found), pa.string()),
+        "stands_record": pa.nulls(len(found), pa.int32()),
     }  # fmt: skip
     return pa.table([columns[name] for name in FINDINGS.names], schema=FINDINGS)
 

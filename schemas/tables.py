@@ -2,8 +2,8 @@
 
 The single truth on columns. Values of the upload's own fields are strings as sent; moments are
 UTC with microseconds; ``visit_month`` is ``YYYY-MM`` of ``visit_date`` (``0000-00`` where there is
-none, or one before 2022) and ``bucket`` the person's bucket, from 0. Columns that must always be
-there are declared not null.
+none, or one before 2022), ``issued_month`` that of the prescription's treatment id, and ``bucket``
+the person's bucket, from 0. Columns that must always be there are declared not null.
 """
 
 from __future__ import annotations
@@ -84,6 +84,8 @@ PRESCRIPTIONS = _schema(
     pa.field("institution", pa.string()),
     pa.field("by_institution", pa.string()),
     pa.field("by_treatment_id", pa.string()),
+    _must("issued_month", pa.string()),
+    _must("bucket", pa.int32()),
     _must("sequence", pa.int64()),
 )
 """The ledger, one row a refill from 1. ``institution`` (the issuer) is null until it is known."""
@@ -114,7 +116,7 @@ UPLOADS = _schema(
 )
 """One row a receipt; ``status`` is one of ``STATUSES``. ``name`` is for people only."""
 
-STATUSES = ("done", "refused", "held")
+STATUSES = ("done", "refused", "held", "dropped")
 
 FINDINGS = _schema(
     _must("upload_id", pa.string()),
@@ -129,9 +131,28 @@ FINDINGS = _schema(
     _must("byte_offset", pa.int64()),
     _must("byte_length", pa.int64()),
     pa.field("value", pa.string()),
+    pa.field("stands_upload_id", pa.string()),
+    pa.field("stands_record", pa.int32()),
 )
 """``order_no`` counts from 1 and is null for a finding on the record; the place is in bytes of the
-upload as received (Asia/Taipei day in ``received_date``)."""
+upload as received (Asia/Taipei day in ``received_date``). ``stands_``: the version of the visit
+that stands after a rejected correction, where the finding tells of one."""
+
+HELD = _schema(
+    _must("upload_id", pa.string()),
+    _must("action", pa.string()),
+    _must("sequence", pa.int64()),
+    _must("institution", pa.string()),
+    _must("visit_month", pa.string()),
+    _must("deletes", pa.int64()),
+    _must("live", pa.int64()),
+    _must("decided_at", _UTC),
+    pa.field("by", pa.string()),
+)
+"""What became of uploads that would delete much, row by row: ``action`` is one of
+``HELD_ACTIONS``, ``sequence`` the one whose counts were looked at, or that of the release."""
+
+HELD_ACTIONS = ("hold", "release", "drop")
 
 BATCHES = _schema(
     _must("batch", pa.int64()),
@@ -155,9 +176,13 @@ TABLES: dict[str, Table] = {
     "visits": Table(VISITS, ("visit_month", "bucket")),
     "orders": Table(ORDERS, ("visit_month", "bucket")),
     "history": Table(HISTORY),
-    "prescriptions": Table(PRESCRIPTIONS),
+    "prescriptions": Table(PRESCRIPTIONS, ("issued_month", "bucket")),
     "findings": Table(FINDINGS, ("received_date",)),
+    "held": Table(HELD),
     "uploads": Table(UPLOADS),
     "batches": Table(BATCHES),
 }
 """Every table by name. Pre-check tables have the same columns under ``precheck_`` and the name."""
+
+PRECHECK_TABLES = ("visits", "orders", "history", "prescriptions")
+"""Tables that a pre-check has of its own."""

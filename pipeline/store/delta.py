@@ -17,16 +17,15 @@ from deltalake.transaction import AddAction, RemoveAction, Transaction
 
 from pipeline.store.datafiles import BOUNDED, DataFile
 from pipeline.store.layout import Layout, sync_folder
-from schemas.tables import TABLES, Table
+from schemas.tables import PRECHECK_TABLES, TABLES, Table
 
 APP: Final = "run"
 PRECHECK: Final = "precheck_"
-_KEPT_APART: Final = ("visits", "orders", "history")  # tables a pre-check has of its own
 
 # Without this, pyarrow takes a column without statistics for one without any rows that match.
 _STATS_COLUMNS: Final = "delta.dataSkippingStatsColumns"
 
-ALL_TABLES: Final = (*TABLES, *(PRECHECK + name for name in _KEPT_APART))
+ALL_TABLES: Final = (*TABLES, *(PRECHECK + name for name in PRECHECK_TABLES))
 
 
 @dataclass(frozen=True)
