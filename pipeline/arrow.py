@@ -8,19 +8,19 @@ import pyarrow as pa
 
 from pipeline.columns import Batch, Cells
 from pipeline.kernels.gather import copy_texts, text_offsets
-from schemas import ORDER_FIELDS, VISIT_FIELDS
+from schemas import version_in
 
 _ROOM = 64  # the copy may run over its end
 
 
 def visit_table(batch: Batch, rows: npt.NDArray[np.int64] | None = None) -> pa.Table:
-    """H00 … M57 of the given records (all of them without ``rows``) as string columns."""
-    return _table(batch, batch.visits, VISIT_FIELDS, rows)
+    """H00 … M57 (in 1.0 A00 … A64) of the given records, or all, as string columns."""
+    return _table(batch, batch.visits, version_in(batch.layout).visit_fields, rows)
 
 
 def order_table(batch: Batch, rows: npt.NDArray[np.int64] | None = None) -> pa.Table:
-    """D01 … E13 of the given orders (all of them without ``rows``) as string columns."""
-    return _table(batch, batch.orders, ORDER_FIELDS, rows)
+    """D01 … E13 (in 1.0 A71 … A81) of the given orders, or all, as string columns."""
+    return _table(batch, batch.orders, version_in(batch.layout).order_fields, rows)
 
 
 def _table(

@@ -2,7 +2,8 @@
 
 The target of lxml's parser. A field lands in its cell; a fault that can be confined to one record
 becomes a fault of that record; anything else raises ``Refused``. Structure (R-FILE-14): RECS > REC+
-> (MSH > H00, H01) + (MB > MB1 + MB2*); fields stand in any order, each at most once.
+> MSH + (MB > MB1 + MB2*), the same in every version of the format; the fields, which the version
+tells, stand in any order, each at most once.
 """
 
 from __future__ import annotations
@@ -16,11 +17,10 @@ from pipeline.outcome import Refusal
 from pipeline.rows import Rows
 from pipeline.tokens import Tag
 from pipeline.transcript import Transcript
-from schemas import fields
+from schemas import Version
 
-_LEVELS = {name: field.level for name, field in fields().items()}
-_LEAF_BOXES = frozenset(_LEVELS.values())
-_KNOWN = {"RECS", "REC", "MSH", "MB", "MB1", "MB2", *fields()}
+_LEAF_BOXES = frozenset(("MSH", "MB1", "MB2"))
+_BOXES = frozenset(("RECS", "REC", "MB")) | _LEAF_BOXES
 
 
 class Refused(Exception):  # noqa: N818 - a verdict on the upload, not an error of ours
@@ -50,9 +50,12 @@ class _Open:
 class Builder:
     """Builds the transcript of one document from lxml's events and the tokenizer's places."""
 
-    def __init__(self, payload: bytes, places: Iterator[Tag], limits: Limits, codec: str) -> None:
+    def __init__(
+        self, payload: bytes, places: Iterator[Tag], limits: Limits, codec: str, version: Version
+    ) -> None:
         self._payload = payload
         self._places = places
+        self._fields = version.catalogue
         self._limits = limits
         self._most_records = limits.most_records(len(payload))
         self._most_orders = limits.most_orders(len(payload))
@@ -60,7 +63,7 @@ class Builder:
         self._stack: list[_Open] = []
         self.events = 0  # whatever lxml told so far
         self.stop = 0  # behind the last tag
-        self._out = Transcript(payload, codec)
+        self._out = Transcript(payload, codec, version)
         self._seen: set[str] = set()  # boxes of the record so far
 
     # lxml's events
@@ -76,7 +79,7 @@ class Builder:
         opened = _Open(tag, role, inside, [])
         self._stack.append(opened)
         if role == "fault":
-            known = tag.name in _KNOWN
+            known = tag.name in _BOXES or tag.name in self._fields
             opened.faults = [self._fault("Y005" if known else "Y004", tag.start, 0, tag)]
         elif role == "box":
             self._enter(tag)
@@ -153,7 +156,8 @@ class Builder:
             self._check_is_record(tag)
             return "box"
         if inside in _LEAF_BOXES:
-            right = _LEVELS.get(tag.name) == inside
+            field = self._fields.get(tag.name)
+            right = field is not None and field.level == inside
             return "cell" if right and tag.name not in self._out.names else "fault"
         return "box" if self._box_fits(inside, tag.name) else "fault"
 

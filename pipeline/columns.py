@@ -15,6 +15,8 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from schemas.fields import VISITS
+
 Int32 = npt.NDArray[np.int32]
 Int64 = npt.NDArray[np.int64]
 UInt8 = npt.NDArray[np.uint8]
@@ -27,7 +29,7 @@ class Cells:
     """The cells of one table: one row a field, one column a record (or order).
 
     ``offset`` and ``length`` are int32 of shape (fields, rows), in bytes; ``length`` is -1 where
-    the element is absent. Rows follow ``schemas.VISIT_FIELDS`` or ``schemas.ORDER_FIELDS``.
+    the element is absent. Rows follow the fields of the batch's layout (``schemas.layouts``).
     """
 
     offset: Int32
@@ -84,6 +86,8 @@ FAULT_CODES = ("Y002", "Y003", "Y004", "Y005")
 class Batch:
     """Parsed uploads as columns. Rows of one upload are contiguous, in document order.
 
+    All uploads of a batch are of one kind, ``layout``; it says what fields the columns hold.
+
     ``start``/``stop`` (uploads + 1 values would not do: refused uploads have no rows) give each
     upload's payload in ``buffer``; ``first_record`` (uploads + 1) its records. Per record:
     ``record_upload``, ``record_number`` (from 1), ``record_offset``/``record_length`` (the REC
@@ -109,6 +113,7 @@ class Batch:
     order_offset: Int32
     moved: Moved
     faults: Faults
+    layout: str = VISITS
 
     @property
     def uploads(self) -> int:

@@ -7,15 +7,16 @@ import numpy.typing as npt
 
 from pipeline.columns import Int32
 from pipeline.rows import Rows, empty_rows
+from schemas import Version
 
 Index = npt.NDArray[np.intp]
 
 
-def join(parts: list[Rows]) -> Rows:
-    """One set of rows in upload order, from sets that each are."""
+def join(parts: list[Rows], version: Version) -> Rows:
+    """One set of rows in upload order, from sets that each are, all in one version."""
     parts = [p for p in parts if p.records.shape[1]]
     if not parts:
-        return empty_rows()
+        return empty_rows(version)
     if len(parts) == 1:
         return parts[0]
     shifted, records, orders, bytes_ = [], 0, 0, 0

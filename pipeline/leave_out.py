@@ -38,6 +38,7 @@ def without(batch: Batch, uploads: Collection[int]) -> Batch:
         order_offset=batch.order_offset[orders],
         moved=_moved(batch.moved, records, orders),
         faults=_faults(batch.faults, records),
+        layout=batch.layout,
     )
 
 

@@ -20,6 +20,7 @@ from pipeline.outcome import Refusal
 from pipeline.parse_fast import parse_fast
 from pipeline.parse_lxml import parse_lxml
 from pipeline.rows import MISSING_NAMES, Rows
+from schemas import V2, Version
 
 ParserChoice = Literal["auto", "fast", "lxml"]
 _GAP = bytes(64)  # NULs between documents: no scan can run on, and 64 bytes may be read
@@ -45,8 +46,10 @@ def parse_many(
     utf8: bool = False,
     parser: ParserChoice = "auto",
     limits: Limits = LIMITS,
+    version: Version = V2,
 ) -> Parsed:
-    """Parse uploads into one batch. Row order is that of ``payloads``.
+    """Parse uploads, all in one version of the format, into one batch, in the order of
+    ``payloads``. An element of another version is an unknown one (Y004).
 
     Raises FastDeclinedError for ``parser="fast"`` where lxml would be needed, ValueError for more
     bytes than the places of one batch reach (some 850 MB).
@@ -60,12 +63,12 @@ def parse_many(
     parts: list[Rows] = []
     careful = list(decoded)
     if parser != "lxml" and decoded:
-        rows, careful = _fast(buffer, starts, sizes, decoded, limits)
+        rows, careful = _fast(buffer, starts, sizes, decoded, limits, version)
         parts.append(rows)
         if careful and parser == "fast":
             raise FastDeclinedError(f"upload {careful[0] + 1} needs the lxml parser")
     for i in careful:
-        got = parse_lxml(payloads[i], decoded[i], limits, start=int(starts[i]), upload=i)
+        got = parse_lxml(payloads[i], decoded[i], limits, version, start=int(starts[i]), upload=i)
         if isinstance(got, Refusal):
             refusals[i] = got
         else:
@@ -73,7 +76,8 @@ def parse_many(
     encodings = tuple(decoded[i].encoding if i in decoded else "" for i in range(len(payloads)))
     slow = set(range(len(payloads)) if parser == "lxml" else careful)
     parsers = tuple("lxml" if i in slow else "fast" for i in range(len(payloads)))
-    batch = _batch(buffer, starts, sizes - len(_GAP), join(parts), encodings)
+    rows = join(parts, version)
+    batch = _batch(buffer, starts, sizes - len(_GAP), rows, encodings, version.layout)
     return Parsed(batch, tuple(refusals), encodings, parsers)
 
 
@@ -100,19 +104,29 @@ def room_for(size: int) -> int:
 
 
 def _fast(
-    buffer: UInt8, starts: Int64, sizes: Int64, decoded: dict[int, Decoded], limits: Limits
+    buffer: UInt8,
+    starts: Int64,
+    sizes: Int64,
+    decoded: dict[int, Decoded],
+    limits: Limits,
+    version: Version,
 ) -> tuple[Rows, list[int]]:
     """Rows of the uploads the fast way took, and the others."""
     which = np.array(list(decoded), np.int32)
     first = starts[which]
     stop = first + sizes[which] - len(_GAP)
-    rows, accepted = parse_fast(buffer, first, stop, list(decoded.values()), limits)
+    rows, accepted = parse_fast(buffer, first, stop, list(decoded.values()), limits, version)
     rows.records[0] = which[rows.records[0]]
     return rows, which[~accepted].tolist()
 
 
 def _batch(
-    buffer: UInt8, starts: Int64, sizes: Int64, rows: Rows, encodings: tuple[str, ...]
+    buffer: UInt8,
+    starts: Int64,
+    sizes: Int64,
+    rows: Rows,
+    encodings: tuple[str, ...],
+    layout: str,
 ) -> Batch:
     """The batch of ``rows``: the tail behind the buffer, cells pointed at it."""
     tail = int(sizes.sum()) + len(_GAP) * len(sizes)
@@ -144,6 +158,7 @@ def _batch(
         order_offset=rows.orders[1],
         moved=Moved(m[0].astype(np.uint8), m[1], m[2], m[3], m[4]),
         faults=_faults(buffer, rows, encodings),
+        layout=layout,
     )
 
 

@@ -11,20 +11,22 @@ import numpy.typing as npt
 from pipeline.columns import Int32, Int64, UInt8
 from pipeline.decode import Decoded
 from pipeline.kernels.big5 import code_points
-from pipeline.kernels.scan import BIG5, OK, UTF8, count_rows, scan
+from pipeline.kernels.scan import BIG5, BOX, MB1, MB2, MSH, OK, UTF8, count_rows, scan
 from pipeline.kernels.tail import rewrite
 from pipeline.limits import Limits
 from pipeline.rows import Rows
-from schemas import ORDER_FIELDS, VISIT_FIELDS
+from schemas import Version
+
+_BOXES = {"MSH": MSH, "MB1": MB1, "MB2": MB2}
 
 
 @cache
-def _field_table() -> npt.NDArray[np.int16]:
-    """Field by (letter, two digits): visit fields from 0, order fields from 64, else -1."""
+def _field_table(version: Version) -> npt.NDArray[np.int16]:
+    """Field by (letter, two digits), as ``scan`` numbers them, else -1."""
     table = np.full(2600, -1, np.int16)
-    for first, ids in ((0, VISIT_FIELDS), (64, ORDER_FIELDS)):
-        for index, name in enumerate(ids):
-            table[(ord(name[0]) - 65) * 100 + int(name[1:])] = first + index
+    for name, field in version.catalogue.items():
+        place = (ord(name[0]) - 65) * 100 + int(name[1:])
+        table[place] = _BOXES[field.level] * BOX + field.index
     return table
 
 
@@ -40,8 +42,10 @@ def parse_fast(
     stops: Int64,
     decoded: Sequence[Decoded],
     limits: Limits,
+    version: Version,
 ) -> tuple[Rows, npt.NDArray[np.bool_]]:
-    """Scan documents of ``buffer``; rows of those accepted, and which were.
+    """Scan documents of ``buffer`` in one version of the format; rows of those accepted, and
+    which were.
 
     ``buffer`` holds NULs between documents and 64 bytes behind the last. Upload numbers in the
     rows are places in the sequences given.
@@ -55,8 +59,9 @@ def parse_fast(
     bounds[:, 2] = limits.text_bytes
     bounds[:, 3] = [limits.most_findings(size) for size in sizes]
     most_records, most_orders = int(bounds[:, 0].sum()), int(bounds[:, 1].sum())
-    visit_offset, visit_length = (_columns(most_records, len(VISIT_FIELDS)) for _ in "ol")
-    order_offset, order_length = (_columns(most_orders, len(ORDER_FIELDS)) for _ in "ol")
+    visits, of_orders = len(version.visit_fields), len(version.order_fields)
+    visit_offset, visit_length = (_columns(most_records, visits) for _ in "ol")
+    order_offset, order_length = (_columns(most_orders, of_orders) for _ in "ol")
     records, orders = _columns(most_records, 6), _columns(most_orders, 2)
     rewritten = np.empty((sum(sizes) // 16 + 64, 5), np.int32)
     faults = np.empty((int(bounds[:, 3].sum()), 7), np.int32)
@@ -66,7 +71,7 @@ def parse_fast(
     encodings = [BIG5 if d.encoding == "big5" else UTF8 for d in decoded]
     scan(
         buffer, bodies, stops,
-        np.array(encodings, np.int64), bounds, _field_table(),
+        np.array(encodings, np.int64), bounds, _field_table(version),
         visit_offset, visit_length, order_offset, order_length,
         records, orders, rewritten, faults, counts, status,
     )  # fmt: skip

@@ -19,6 +19,7 @@ from pipeline.limits import Limits
 from pipeline.outcome import Refusal
 from pipeline.rows import Rows
 from pipeline.tokens import tags
+from schemas import Version
 
 _PROLOG = re.compile(rb"(?:[ \t\r\n]++|<!--.*?-->|<\?.*?\?>)*+", re.DOTALL)
 _CHUNK = 1 << 20
@@ -27,7 +28,7 @@ _LONGEST_MARKUP = 12 << 20  # libxml2's own limit is 10 million bytes
 
 
 def parse_lxml(
-    payload: bytes, decoded: Decoded, limits: Limits, *, start: int, upload: int
+    payload: bytes, decoded: Decoded, limits: Limits, version: Version, *, start: int, upload: int
 ) -> Rows | Refusal:
     """Rows of one document that stands at ``start`` of the batch's buffer, or why it is none."""
     prolog = _PROLOG.match(payload, decoded.body)
@@ -36,7 +37,7 @@ def parse_lxml(
         return refusal_at(payload, "Y001", at, "不接受 DOCTYPE", "a DOCTYPE is not accepted")
     codec = "cp950" if decoded.encoding == "big5" else "utf-8"
     text = payload[decoded.body :].decode(codec)
-    builder = Builder(payload, tags(payload, decoded.body, codec), limits, codec)
+    builder = Builder(payload, tags(payload, decoded.body, codec), limits, codec, version)
     parser = etree.XMLParser(
         target=cast(Any, builder),
         encoding="utf-8",

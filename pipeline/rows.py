@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.columns import Int32, UInt8
-from schemas import ORDER_FIELDS, VISIT_FIELDS
+from schemas import Version
 
 MISSING_NAMES = ("MSH", "MB", "MB1")
 
@@ -34,13 +34,13 @@ class Rows:
     faults: Int32
 
 
-def empty_rows() -> Rows:
-    """No rows at all."""
+def empty_rows(version: Version) -> Rows:
+    """No rows at all of a version's fields."""
 
     def table(*shape: int) -> Int32:
         return np.zeros(shape, np.int32)
 
-    visit, order = len(VISIT_FIELDS), len(ORDER_FIELDS)
+    visit, order = len(version.visit_fields), len(version.order_fields)
     return Rows(
         table(visit, 0), table(visit, 0), table(order, 0), table(order, 0),
         table(6, 0), table(2, 0), table(5, 0), np.zeros(0, np.uint8), table(7, 0),

@@ -13,17 +13,16 @@ import numpy as np
 from pipeline.columns import ABSENT, FAULT_CODES, Int32
 from pipeline.rows import MISSING_NAMES, Rows
 from pipeline.tokens import Tag
-from schemas import ORDER_FIELDS, VISIT_FIELDS
-
-_ORDER = frozenset(ORDER_FIELDS)
-_COLUMN = {name: column for ids in (VISIT_FIELDS, ORDER_FIELDS) for column, name in enumerate(ids)}
+from schemas import Version
 
 
 class Transcript:
     """Records, orders, cells and faults of one document, at offsets of the upload."""
 
-    def __init__(self, payload: bytes, codec: str) -> None:
+    def __init__(self, payload: bytes, codec: str, version: Version) -> None:
         self._payload = payload
+        self._version = version
+        self._fields = version.catalogue
         self._codec = codec
         self.records: list[list[int]] = []  # number, offset, -, length, MB1 offset, first order
         self.faults: list[list[int]] = []  # as Rows.faults, name as its place or -1
@@ -56,8 +55,8 @@ class Transcript:
     def cell(self, name: str, start: int, stop: int, text: str) -> None:
         """A field's value, and the span between its tags."""
         self._names.add(name)
-        is_order = name in _ORDER
-        column = _COLUMN[name]
+        field = self._fields[name]
+        is_order, column = field.is_order, field.index
         row = (self.orders if is_order else len(self.records)) - 1
         value = text.encode("utf-8")
         offset = start
@@ -86,8 +85,9 @@ class Transcript:
     def rows(self, start: int, upload: int) -> Rows:
         """The tables, at offsets of a buffer in which the payload begins at ``start``."""
         moved = _columns(self._moved, 5)
-        visits = _table(self._cells[0], len(VISIT_FIELDS), len(self.records), start)
-        orders = _table(self._cells[1], len(ORDER_FIELDS), self.orders, start)
+        of_visits, of_orders = len(self._version.visit_fields), len(self._version.order_fields)
+        visits = _table(self._cells[0], of_visits, len(self.records), start)
+        orders = _table(self._cells[1], of_orders, self.orders, start)
         for (offset, _), of in ((visits, moved[0] == 0), (orders, moved[0] == 1)):
             offset[moved[1, of], moved[2, of]] -= start  # these are offsets of the tail
         moved[3] += start

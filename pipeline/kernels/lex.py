@@ -178,7 +178,7 @@ def odd_leaf(buf: Any, base: int, i: int, encoding: int) -> Any:
 
 @inlined
 def field_at(table: Any, word: int) -> Any:
-    """Field of the tag ``Xdd`` in the low three bytes: visit 0-63, order 64+, -1 unknown."""
+    """Field of the tag ``Xdd`` in the low three bytes, as ``table`` numbers it; -1 if unknown."""
     letter = (word & 0xFF) - 65
     tens = ((word >> 8) & 0xFF) - 48
     ones = ((word >> 16) & 0xFF) - 48
