@@ -56,6 +56,8 @@ def load_file(path: Path, root: Path) -> tuple[Rule, ...]:
         rules = [_row(document, row, path) for row in each]
         _check_for(section, {next(iter(row.values())) for row in each})
     _check_examples(rules, section)
+    for rule in rules:
+        _check_histories(rule, section)
     return tuple(rules)
 
 
@@ -129,10 +131,10 @@ def _row(document: Mapping, row: dict[str, str], path: Path) -> Rule:
 
 
 def _check_for(section: Section, names: set[str]) -> None:
-    for example in section.sections("examples"):
-        row = example.optional("for")
+    for part in (*section.sections("examples"), *section.sections("histories")):
+        row = part.optional("for")
         if row is not None and row not in names:
-            raise example.fail(f"for names {row}, which is no row of each")
+            raise part.fail(f"for names {row}, which is no row of each")
 
 
 def _check_examples(rules: list[Rule], section: Section) -> None:
@@ -148,3 +150,17 @@ def _check_examples(rules: list[Rule], section: Section) -> None:
         raise section.fail("examples has none that breaks the rule; add one with its code")
     if all(found & codes for found in expected):
         raise section.fail("examples has none that passes; add one without the rule's code")
+
+
+def _check_histories(rule: Rule, section: Section) -> None:
+    if rule.decided_by != "state" or rule.status != "stable":
+        return
+    finding = f"{rule.field}:{rule.current.code}"
+    broken = [
+        any(finding in record.expect.split(";") for record in history.records)
+        for history in rule.histories
+    ]
+    if not any(broken):
+        raise section.fail(f"histories has none that breaks {rule.id}; add one with {finding}")
+    if all(broken):
+        raise section.fail(f"histories has none that keeps {rule.id}; add one without {finding}")

@@ -100,6 +100,19 @@ class Example:
 
 
 @dataclass(frozen=True)
+class History:
+    """Records sent one after another, each as an upload of its own, into a store of its own.
+
+    Each is an example whose ``expect`` also holds what the state rules find. ``row`` is the
+    ``each`` row it belongs to, ``None`` for all.
+    """
+
+    records: tuple[Example, ...]
+    row: str | None
+    line: int
+
+
+@dataclass(frozen=True)
 class Base:
     """A valid record to make examples of. ``received`` is ISO 8601 wall clock in Taipei."""
 
@@ -131,6 +144,7 @@ class Rule:
     subsumes: tuple[str, ...]
     path: Path
     line: int
+    histories: tuple[History, ...] = ()
 
     @property
     def current(self) -> Edition:

@@ -24,6 +24,7 @@ from rules.model import (
 from rules.ops import OPS, KeyPart
 from rules.plan import Severity
 from rules.read_examples import examples
+from rules.read_histories import histories
 from rules.terms import ExpressionError, Term
 from schemas import FORMATS, every_field, layout_of, layouts
 from schemas.fields import REGISTRATIONS
@@ -54,6 +55,7 @@ def read_rule(section: Section, row: str | None) -> Rule:
         subsumes=section.texts("subsumes"),
         path=section.path,
         line=section.line,
+        histories=histories(section, row, decided_by),
     )
     section.get("each")
     section.close()

@@ -14,12 +14,12 @@ def examples(section: Section, row: str | None) -> tuple[Example, ...]:
     """The examples of one rule; those with ``for`` belong to that row of ``each`` only."""
     found = []
     for part in section.sections("examples"):
-        example = _example(part)
+        one = example(part)
         part.close()
-        if row is None and example.row is not None:
+        if row is None and one.row is not None:
             raise part.fail("for names a row of each, but the rule has no each")
-        if example.row in (None, row):
-            found.append(example)
+        if one.row in (None, row):
+            found.append(one)
     return tuple(found)
 
 
@@ -37,7 +37,8 @@ def base(name: str, section: Section) -> Base:
     return found
 
 
-def _example(part: Section) -> Example:
+def example(part: Section) -> Example:
+    """One example; the caller closes its section."""
     received = part.optional("received")
     repeat = part.section("repeat_order")
     times = None
