@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-from schemas import fields
+from schemas import V1, every_field, layouts
 
 # E01, M50, D14, D08 are open by the fact base; D07 holds up to three positions in one value,
 # so its list of single positions can't be held against it.
@@ -40,8 +40,15 @@ class ErrorCode:
 
 
 def closed_list(field_id: str) -> frozenset[str] | None:
-    """Every value a field may have, ``None`` where its values are open or it has no list."""
-    if field_id in OPEN_LISTS or field_id not in fields():
+    """Every value a field may have, ``None`` where its values are open or it has no list.
+
+    A field of 1.0 has a list of its own (``A72_v1``), else that of its counterpart.
+    """
+    if field_id in V1.catalogue:
+        alike = V1.fields.get(field_id)
+        own = _lists().get(f"{field_id}_v1")
+        return closed_list(alike.field) if own is None and alike is not None else own
+    if field_id in OPEN_LISTS or field_id not in every_field():
         return None
     return _lists().get(field_id)
 
@@ -49,7 +56,7 @@ def closed_list(field_id: str) -> frozenset[str] | None:
 @cache
 def named_lists() -> dict[str, frozenset[str]]:
     """The lists an expression may name. A list named after a field is reached by ``unlisted``."""
-    lists = {name: codes for name, codes in _lists().items() if name not in fields()}
+    lists = {name: codes for name, codes in _lists().items() if name not in every_field()}
     for row in _rows("groups.csv"):
         lists[row["name"]] = frozenset(_group(row["codes"], lists))
     return lists
@@ -64,9 +71,9 @@ def error_codes() -> dict[str, ErrorCode]:
     }
 
 
-def canonical_lists() -> dict[str, list[str]]:
-    """Every list, sorted: what a plan's hash covers."""
-    closed = {f: codes for f in fields() if (codes := closed_list(f)) is not None}
+def canonical_lists(layout: str) -> dict[str, list[str]]:
+    """Every list, sorted: what the hash of a plan covers."""
+    closed = {f: codes for f in layouts()[layout] if (codes := closed_list(f)) is not None}
     return {name: sorted(codes) for name, codes in sorted((closed | named_lists()).items())}
 
 

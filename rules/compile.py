@@ -18,7 +18,7 @@ from rules.lookups import tables_of
 from rules.model import Edition, Rule
 from rules.plan import Node, Plan, PlannedRule, Scope
 from rules.terms import Term, join, member, over, value_of
-from schemas import every_field, fields, layout_of
+from schemas import V1, V2, Version, every_field, layout_of
 from schemas.fields import VISITS
 
 _FOLDS_ORDERS = ("some", "every", "count")
@@ -33,22 +33,23 @@ def compile_rules(rules: Iterable[Rule]) -> Plan:
         for rule in sorted(rules, key=lambda rule: rule.id)
         for edition in rule.editions
     ]
+    layout = _layout(planned)
     by_code: dict[str, tuple[int, ...]] = {}
     for index, rule in enumerate(planned):
         by_code[rule.code] = (*by_code.get(rule.code, ()), index)
     return Plan(
         nodes=tuple(graph.nodes),
         rules=tuple(planned),
-        hash=_hash(graph.nodes, planned),
-        layout=_layout(planned),
+        hash=_hash(graph.nodes, planned, layout),
+        layout=layout,
         by_id={rule.id: index for index, rule in enumerate(planned)},
         by_code=by_code,
     )
 
 
 def _layout(rules: list[PlannedRule]) -> str:
-    """The kind of upload that all rules speak of."""
-    found = {layout_of(rule.field) for rule in rules} or {VISITS}
+    """The kind of upload that all rules on fields speak of."""
+    found = {layout_of(rule.field) for rule in rules if rule.field in every_field()} or {VISITS}
     if len(found) > 1:
         raise ValueError(f"rules of {', '.join(sorted(found))} don't make one plan")
     return found.pop()
@@ -95,7 +96,8 @@ def _planned(rule: Rule, edition: Edition, graph: _Graph) -> PlannedRule:
     scope: Scope = "order" if is_order else "record"
     node = None
     if edition.broken_when is not None and rule.is_compiled:
-        gate = [*_applies(rule), *_in_force(edition)]
+        version = V1 if rule.version == "1.0" else V2
+        gate = [*_applies(rule, version), *_in_force(edition, version)]
         whole = lower(edition.broken_when)
         if gate:
             whole = over("and", join("and", gate), whole)
@@ -119,14 +121,14 @@ def _planned(rule: Rule, edition: Edition, graph: _Graph) -> PlannedRule:
     )
 
 
-def _applies(rule: Rule) -> list[Term]:
+def _applies(rule: Rule, version: Version) -> list[Term]:
     gates = (("H01", rule.applies.formats), ("H00", rule.applies.kinds))
-    return [member(fields()[field], values) for field, values in gates if values is not None]
+    return [member(version.own(field), values) for field, values in gates if values is not None]
 
 
-def _in_force(edition: Edition) -> list[Term]:
+def _in_force(edition: Edition, version: Version) -> list[Term]:
     received = over("date", Term("received", (), (), "moment", "record"), gives="day")
-    visit = over("date", value_of(fields()["M11"]), gives="day")
+    visit = over("date", value_of(version.own("M11")), gives="day")
     clock = over("coalesce", visit, received, gives="day") if edition.clock == "visit" else received
     bounds = []
     if edition.start is not None:
@@ -143,12 +145,12 @@ def _day(text: str) -> Term:
     return Term("constant", ("day", (moment - EPOCH).days), (), "day", None)
 
 
-def _hash(nodes: list[Node], rules: list[PlannedRule]) -> str:
+def _hash(nodes: list[Node], rules: list[PlannedRule], layout: str) -> str:
     """The first 16 hex digits of the SHA-256 of nodes, rules and code lists, spelled one way."""
     content = {
         "nodes": [asdict(node) for node in nodes],
         "rules": [asdict(rule) for rule in rules],
-        "lists": canonical_lists(),
+        "lists": canonical_lists(layout),
     }
     spelled = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(spelled.encode()).hexdigest()[:16]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rules.document import Items, Mapping, Scalar, Section, Value, filled_in
-from schemas import FORMATS, Field, fields
+from schemas import Field, versions
 
 _SELECTORS = ("level", "mark", "kind", "except", "only")
 
@@ -71,12 +71,13 @@ def _over_fields(section: Section) -> list[dict[str, str]]:
     each.close()
     levels, marks, kinds, leave_out, only = (selectors.texts(key) for key in _SELECTORS)
     selectors.close()
+    version = versions()[section.choice("version", tuple(versions()), "2.0")]
     for field_id in (*leave_out, *only):
-        if field_id not in fields():
-            raise selectors.fail(f"there is no field {field_id}; see schemas/fields.csv")
+        if field_id not in version.catalogue:
+            raise selectors.fail(f"there is no field {field_id} in format {version.number}")
     found = []
-    for field in fields().values():
-        formats = "".join(f for f in FORMATS if field.marks[f] in marks)
+    for field in version.catalogue.values():
+        formats = "".join(f for f in version.formats if field.marks[f] in marks)
         if (
             field.id not in leave_out
             and (not only or field.id in only)

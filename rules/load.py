@@ -15,6 +15,7 @@ from rules.read import read_rule
 from rules.read_examples import base
 
 BASES = "bases.yaml"
+_FOLDERS = {"1.0": "v1", "2.0": ""}
 
 
 def catalogue() -> Path:
@@ -22,15 +23,21 @@ def catalogue() -> Path:
     return Path(str(files("rules").joinpath("catalogue")))
 
 
-def load_rules(directory: Path | None = None) -> tuple[Rule, ...]:
-    """Every rule below ``directory`` (default: the catalogue), ``each`` written out, by id.
+def load_rules(directory: Path | None = None, version: str = "2.0") -> tuple[Rule, ...]:
+    """The rules below ``directory`` (default: the catalogue) about a version of the upload format,
+    ``each`` written out, by id.
 
     Raises ``RuleError`` with file, line and what to do at the first thing that isn't right.
     """
+    return tuple(r for r in load_every_rule(directory) if r.version in (version, "any"))
+
+
+def load_every_rule(directory: Path | None = None) -> tuple[Rule, ...]:
+    """The rules about any version."""
     root = catalogue() if directory is None else directory
     found: dict[str, Rule] = {}
     for path in sorted(root.rglob("*.yaml")):
-        if path == root / BASES:
+        if path.name == BASES:
             continue
         for rule in load_file(path, root):
             if rule.id in found:
@@ -62,9 +69,9 @@ def load_file(path: Path, root: Path) -> tuple[Rule, ...]:
 
 
 @cache
-def load_bases(directory: Path | None = None) -> dict[str, Base]:
+def load_bases(directory: Path | None = None, version: str = "2.0") -> dict[str, Base]:
     """The valid records that examples start from, by name."""
-    path = (catalogue() if directory is None else directory) / BASES
+    path = (catalogue() if directory is None else directory) / _FOLDERS[version] / BASES
     section = Section(read_document(path), path)
     found = {}
     for name in section.mapping:
@@ -72,6 +79,11 @@ def load_bases(directory: Path | None = None) -> dict[str, Base]:
         if part is not None:
             found[str(name)] = base(str(name), part)
     return found
+
+
+def load_every_base() -> dict[str, Base]:
+    """The records of the catalogue that examples start from, of any version."""
+    return {name: base for version in _FOLDERS for name, base in load_bases(None, version).items()}
 
 
 def read_document(path: Path) -> Mapping:

@@ -11,6 +11,7 @@ from rules.plan import Severity
 Clock = Literal["visit", "receipt"]
 Status = Literal["preview", "stable", "deprecated", "removed"]
 Certainty = Literal["documented", "derived", "assumed"]
+VersionOf = Literal["1.0", "2.0", "any"]
 DecidedBy = Literal["record", "parse", "upload", "state", "reference", "outside"]
 
 
@@ -33,7 +34,8 @@ class Authority:
 
 @dataclass(frozen=True)
 class Applies:
-    """Which records a rule looks at: values of H01 and of H00, ``None`` for any."""
+    """Which records a rule looks at: values of H01 and of H00 (in 1.0 A01 and A00), ``None`` for
+    any."""
 
     formats: tuple[str, ...] | None
     kinds: tuple[str, ...] | None
@@ -125,7 +127,11 @@ class Base:
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule. ``path`` and ``line`` are for messages; all texts have ``each`` filled in."""
+    """One rule. ``path`` and ``line`` are for messages; all texts have ``each`` filled in.
+
+    ``version`` is the version of the upload format it is about; of ``any`` are rules that look at
+    no field.
+    """
 
     id: str
     status: Status
@@ -145,6 +151,7 @@ class Rule:
     path: Path
     line: int
     histories: tuple[History, ...] = ()
+    version: VersionOf = "2.0"
 
     @property
     def current(self) -> Edition:

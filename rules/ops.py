@@ -33,9 +33,10 @@ UNKNOWN = -(2**63)
 FALSE, TRUE, MAYBE = 0, 1, 2
 
 ASPECTS = ("chinese", "length", "type", "any")
-MAY_HOLD_CHINESE = frozenset(
-    ("D07", "D08", "D13", "D15", "E04", "E06", "E09", "E12", "E13", "V01", "V02")
-)
+MAY_HOLD_CHINESE = frozenset((
+    "D07", "D08", "D13", "D15", "E04", "E06", "E09", "E12", "E13", "V01", "V02",
+    "A74", "A75", "A81",
+))  # fmt: skip
 EXACT_LENGTH = {"date": 7, "datetime": 13, "treatment_id": 20, "institution": 10, "person": 10}
 LONGEST_NUMBER = 18
 

@@ -20,13 +20,14 @@ from rules.model import (
     Edition,
     Rule,
     Status,
+    VersionOf,
 )
 from rules.ops import OPS, KeyPart
 from rules.plan import Severity
 from rules.read_examples import examples
 from rules.read_histories import histories
 from rules.terms import ExpressionError, Term
-from schemas import FORMATS, every_field, layout_of, layouts
+from schemas import V1, every_field, layout_of, layouts, version_in
 from schemas.fields import REGISTRATIONS
 
 ELEMENTS = ("RECS", "REC", "MSH", "MB", "MB1", "MB2")
@@ -35,8 +36,10 @@ ELEMENTS = ("RECS", "REC", "MSH", "MB", "MB1", "MB2")
 def read_rule(section: Section, row: str | None) -> Rule:
     """One rule of one document (one ``each`` row). ``RuleError`` where it isn't right."""
     decided_by = cast(DecidedBy, section.choice("decided_by", get_args(DecidedBy)))
+    version = cast(VersionOf, section.choice("version", get_args(VersionOf), "2.0"))
     field = _field(section)
-    editions = _editions(section, decided_by, layout_of(field))
+    layout = V1.layout if version == "1.0" else layout_of(field)
+    editions = _editions(section, decided_by, layout)
     rule = Rule(
         id=section.text("id"),
         status=cast(Status, section.choice("status", get_args(Status))),
@@ -44,7 +47,7 @@ def read_rule(section: Section, row: str | None) -> Rule:
         certainty=cast(Certainty, section.choice("certainty", get_args(Certainty))),
         decided_by=decided_by,
         field=field,
-        applies=_applies(section, layout_of(field)),
+        applies=_applies(section, layout),
         editions=editions,
         authority=_authority(section),
         examples=examples(section, row),
@@ -56,10 +59,11 @@ def read_rule(section: Section, row: str | None) -> Rule:
         path=section.path,
         line=section.line,
         histories=histories(section, row, decided_by),
+        version=version,
     )
     section.get("each")
     section.close()
-    _check_layout(rule, section)
+    _check_layout(rule, layout, section)
     _check_scope(rule, section)
     _check_refusal(rule, section)
     return rule
@@ -81,16 +85,17 @@ def _applies(section: Section, layout: str) -> Applies:
         if applies is not None:
             raise section.fail(f"{layout} have no formats and kinds; leave applies out")
         return Applies(None, None)
+    visits = None if layout == V1.layout else ("A", "B")
     if applies is None:
-        return Applies(formats=("A", "B"), kinds=("1",))
-    formats = _values(applies, "formats", FORMATS, ("A", "B"))
+        return Applies(formats=visits, kinds=("1",))
+    formats = _values(applies, "formats", version_in(layout).formats, visits)
     kinds = _values(applies, "kinds", ("1", "2", "3", "4", "5"), ("1",))
     applies.close()
     return Applies(formats, kinds)
 
 
 def _values(
-    applies: Section, key: str, known: tuple[str, ...], default: tuple[str, ...]
+    applies: Section, key: str, known: tuple[str, ...], default: tuple[str, ...] | None
 ) -> tuple[str, ...] | None:
     value = applies.get(key)
     if value is None:
@@ -253,14 +258,15 @@ def _check_refusal(rule: Rule, section: Section) -> None:
             )
 
 
-def _check_layout(rule: Rule, section: Section) -> None:
-    """A rule speaks of one kind of upload."""
-    own = layouts()[layout_of(rule.field)]
+def _check_layout(rule: Rule, layout: str, section: Section) -> None:
+    """A rule speaks of one kind of upload, one for any version of none of their fields."""
+    own = layouts()[layout].keys() if rule.version != "any" else frozenset[str]()
     for edition in rule.editions:
         read = _fields_of(lower(edition.broken_when)) if edition.broken_when else set()
-        if strange := sorted(read - own.keys()):
+        read |= {rule.field} - set(ELEMENTS)
+        if strange := sorted(read - own):
             raise section.fail(
-                f"{', '.join(strange)} and {rule.field} are of different kinds of upload",
+                f"{', '.join(strange)} is of another kind of upload than the rule",
                 section.line_of("broken_when"),
             )
 
