@@ -71,6 +71,17 @@ def error_codes() -> dict[str, ErrorCode]:
     }
 
 
+@cache
+def code_names(name: str) -> dict[str, tuple[str, str]]:
+    """What the codes of a list of ``codes.csv`` are called, in 繁體中文 and English."""
+    return {
+        code: (row["meaning_zh"], row["meaning_en"])
+        for row in _rows("codes.csv")
+        if row["list_name"] == name
+        for code in written_out(row["code"])
+    }
+
+
 def canonical_lists(layout: str) -> dict[str, list[str]]:
     """Every list, sorted: what the hash of a plan covers."""
     closed = {f: codes for f in layouts()[layout] if (codes := closed_list(f)) is not None}
