@@ -13,6 +13,7 @@ from rules.each import row_document, rows
 from rules.model import Base, Rule
 from rules.read import read_rule
 from rules.read_examples import base
+from rules.subsumption import check_subsumption
 
 BASES = "bases.yaml"
 _FOLDERS = {"1.0": "v1", "2.0": ""}
@@ -46,6 +47,7 @@ def load_every_rule(directory: Path | None = None) -> tuple[Rule, ...]:
                     "rename one"
                 )
             found[rule.id] = rule
+    check_subsumption(found.values())
     return tuple(found[rule_id] for rule_id in sorted(found))
 
 
