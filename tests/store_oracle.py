@@ -132,7 +132,7 @@ def contents(store: Path) -> dict[str, list[str]]:
     Two stores that took the same uploads are equal in this, whatever happened in between.
     """
     chosen = {}
-    names = [n for n in TABLES if n != "batches"]
+    names = [n for n in TABLES if n != "batches" and (store / "tables" / n).exists()]
     for name in [*names, "precheck_visits", "precheck_orders", "precheck_history"]:
         rows = table(store, name)
         if name == "uploads":

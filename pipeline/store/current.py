@@ -1,179 +1,178 @@
-"""The current tables, ``visits`` and ``orders``: which rows lie where, and what a commit changes.
+"""A group of current tables: which rows lie where, and what a commit changes.
 
-Rows that became live together in one partition are a *segment*. It lies in memory until a commit
-writes it, then in one file of each table under the same name. A version that is no longer live is
-dropped from its segment; a commit rewrites just the files that hold such rows, once, however many
-corrections came in between. Small files that are rewritten anyway are joined with the new rows.
+New rows lie in memory until a commit writes them, one file a partition. A version that is no
+longer live is found by its partition and sequence: among the rows in memory, or in the files whose
+sequences cover it; only their key columns are read, and only files that really hold such a version
+are rewritten, once a commit, however many corrections came in between. Small files that are
+rewritten anyway are joined with the new rows, and where many have gathered, all of them are.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Final
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.columns import Int32
-from pipeline.keys import code_visit_keys, months
-from pipeline.results import CurrentRows
-from pipeline.state import State
-from pipeline.store.datafiles import DataFile, read_data_file, write_data_file
-from pipeline.store.delta import DeltaTables, TableCommit, file_schema
+from pipeline.changes import Changes, Partition
+from pipeline.columns import Int64
+from pipeline.errors import StoreUnusableError
+from pipeline.store.delta import DeltaTables, TableCommit, table_of
+from pipeline.store.groups import FileGroup, Group, Place, Rows
 from pipeline.store.layout import Layout
-from pipeline.store.pairs import Pair, Partition, committed_pairs
+from pipeline.store.versions import Versions
 
 JOINED_ROWS: Final = 20_000  # a file of fewer rows is joined with the new ones when touched
-
-Rows = tuple[pa.Table, pa.Table]  # of visits and orders
+SMALL_FILES: Final = 32  # so many small files of a partition are joined untouched
 
 
 @dataclass
-class Segment:
-    """Rows of one partition: ``rows`` in memory, or ``pair`` of files.
+class _Waiting:
+    """What a commit will do to one partition's files.
 
-    ``dropped`` holds the visit keys whose rows are no longer live.
+    ``lost`` are keys that were not among the rows in memory, and so must be in a file.
     """
 
-    partition: Partition
-    rows: Rows | None = None
-    pair: Pair | None = None
-    dropped: list[pa.Array] = field(default_factory=list)
+    new: list[Rows] = field(default_factory=list)
+    gone: list[Versions] = field(default_factory=list)
+    lost: list[pa.Array] = field(default_factory=list)
 
 
 class CurrentTables:
-    """The current tables of one mode; ``prefix`` is empty or that of the pre-check tables."""
+    """The current tables of one group, by their names and key column.
 
-    def __init__(self, layout: Layout, tables: DeltaTables, prefix: str, state: State) -> None:
-        self._names = (prefix + "visits", prefix + "orders")
-        self._folders = (layout.table(self._names[0]), layout.table(self._names[1]))
-        self._no_orders = file_schema(self._names[1]).empty_table()
-        self._state = state
-        self._segments: list[Segment] = []
-        self._home: list[int] = []  # of each segment, the one its rows now lie in
-        self._unsaved: list[int] = []
-        self._touched: set[int] = set()
-        self._unloaded: dict[int, list[Pair]] = defaultdict(list)
-        for pair in committed_pairs(tables, *self._names):
-            self._unloaded[pair.partition[1]].append(pair)
+    ``names`` begins with the table whose rows decide: a version that is gone must be there.
+    """
 
-    def load(self, buckets: set[int]) -> None:
-        """Let the state know the live versions of some buckets, if it does not yet."""
-        for bucket in sorted(buckets & self._unloaded.keys()):
-            for pair in self._unloaded.pop(bucket):
-                self._load(pair, self._add(Segment(pair.partition, pair=pair)))
+    def __init__(self, layout: Layout, tables: DeltaTables, names: Sequence[str], key: str) -> None:
+        self._group = Group(layout, names)
+        self._key = key
+        self._files = self._group.committed(tables)
+        self._waiting: dict[Place, _Waiting] = defaultdict(_Waiting)
 
-    def add(self, rows: CurrentRows) -> int:
-        """Take in new live versions; gives their segment."""
-        number = self._add(
-            Segment((rows.visit_month, rows.bucket), rows=(rows.visits, rows.orders))
-        )
-        self._unsaved.append(number)
-        return number
+    def apply(self, changes: Changes) -> None:
+        """Take versions away and new ones in, with the next commit."""
+        for gone in changes.gone:
+            self.take_away(_place(gone.partition), gone.keys, gone.sequences)
+        for new in changes.new:
+            self.add(_place(new.partition), new.tables)
 
-    def drop(self, segments: Int32, keys: pa.StringArray) -> None:
-        """Versions that are no longer live: the segment and visit key of each."""
-        homes = np.array(self._home, np.int32)[segments]
-        order = np.argsort(homes, kind="stable")
-        edges = [*np.flatnonzero(np.diff(homes[order], prepend=-1)).tolist(), len(order)]
-        for start, stop in pairwise(edges):
-            number = int(homes[order[start]])
-            self._segments[number].dropped.append(keys.take(pa.array(order[start:stop])))
-            if self._segments[number].pair:
-                self._touched.add(number)
+    def add(self, place: Place, rows: Rows) -> None:
+        """New rows of one partition, of each table of the group."""
+        if len(rows[0]):
+            self._waiting[place].new.append(rows)
+
+    def take_away(self, place: Place, keys: pa.StringArray, sequences: Int64) -> None:
+        """Versions of one partition that are no longer live, each with all its rows.
+
+        Of a key that comes with several sequences one at least must be there.
+        """
+        if not len(keys):
+            return
+        waiting, wanted = self._waiting[place], Versions(self._key, keys, sequences)
+        found: list[pa.Array] = []
+        for number, rows in enumerate(waiting.new):
+            mask = wanted.among(rows[0])
+            if mask is not None:
+                found.append(rows[0][self._key].filter(pa.array(mask)))
+                waiting.new[number] = wanted.without(rows)
+        waiting.gone.append(wanted)
+        waiting.lost.append(wanted.keys_besides(found))
+
+    def rows_of(self, sequences: Int64, columns: Sequence[str]) -> pa.Table:
+        """Rows of these sequences, those waiting among them: some columns of the first table."""
+        wanted = Versions(self._key, pa.array([], pa.string()), sequences)
+        first = self._group.names[0]
+        parts = [_only(first, columns).empty_table()]
+        for waiting in self._waiting.values():
+            parts += [rows[0].select(columns) for rows in waiting.new]
+        for groups in self._files.values():
+            parts += [
+                self._group.read_first(g, columns) for g in groups if wanted.may_be_in(g.first)
+            ]
+        rows = pa.concat_tables(parts)
+        return rows.filter(pc.is_in(rows["sequence"], value_set=pa.array(sequences)))
 
     def write(self, batch: int) -> list[TableCommit]:
-        """Write the data files of a commit; gives what it does to ``orders``, then ``visits``."""
-        commits: tuple[list[DataFile], list[DataFile]] = ([], [])
-        removals: tuple[list[DataFile], list[DataFile]] = ([], [])
-        moved: dict[int, int] = {}
-        for count, numbers in enumerate(self._groups()):
-            pair = self._write(f"{batch:08d}-{count:04d}", numbers)
-            old = [p for n in numbers if (p := self._segments[n].pair)]
-            for table in (0, 1):
-                commits[table].extend(f for p in [pair] if p and (f := p.files[table]))
-                removals[table].extend(f for p in old if (f := p.files[table]))
-            new = self._add(Segment(self._segments[numbers[0]].partition, pair=pair))
-            moved.update(dict.fromkeys(numbers, new))
-        self._move(moved)
-        self._unsaved, self._touched = [], set()
-        return [
-            TableCommit(self._names[table], tuple(commits[table]), tuple(removals[table]))
-            for table in (1, 0)
-        ]
+        """Write the data files of a commit; gives what it does to each table, the first one last.
 
-    def _groups(self) -> list[list[int]]:
-        """Segments to be written, those that become one file together."""
-        joined: dict[Partition, list[int]] = defaultdict(list)
-        alone: list[list[int]] = []
-        for number in [*sorted(self._touched), *self._unsaved]:
-            segment = self._segments[number]
-            if segment.pair and segment.pair.visits.rows > JOINED_ROWS:
-                alone.append([number])
-            else:
-                joined[segment.partition].append(number)
-        return [*joined.values(), *alone]
+        Raises ``StoreUnusableError`` where a version that is gone is nowhere to be found.
+        """
+        added: list[FileGroup] = []
+        removed: list[FileGroup] = []
+        for place, waiting in sorted(self._waiting.items()):
+            gone = Versions.joined(waiting.gone) if waiting.gone else None
+            held = self._holding(place, gone, waiting.lost) if gone else []
+            before, after = len(added), len(removed)
+            for old, new in self._together(place, held, waiting.new):
+                parts = [*new, *(self._live(group, gone) for group in old)]
+                rows = tuple(pa.concat_tables(tables) for tables in zip(*parts, strict=True))
+                written = self._group.write(f"{batch:08d}-{len(added):04d}", place, rows)
+                added += [written] if written else []
+                removed += old
+            left = {group.first.path for group in removed[after:]}
+            kept = [g for g in self._files.get(place, []) if g.first.path not in left]
+            self._files[place] = [*kept, *added[before:]]
+        self._waiting.clear()
+        return self._group.commits(added, removed)
 
-    def _write(self, stem: str, numbers: list[int]) -> Pair | None:
-        """Write what is live of some segments of one partition; ``None`` if nothing is."""
-        parts = [self._live(self._segments[n]) for n in numbers]
-        visits = pa.concat_tables([part[0] for part in parts])
-        orders = pa.concat_tables([part[1] for part in parts])
-        month, bucket = self._segments[numbers[0]].partition
-        partition = {"visit_month": month, "bucket": str(bucket)}
-        if not len(visits):
-            return None
-        return Pair(
-            (month, bucket),
-            write_data_file(self._folders[0], stem, visits, partition),
-            write_data_file(self._folders[1], stem, orders, partition) if len(orders) else None,
-        )
+    def _live(self, group: FileGroup, gone: Versions | None) -> Rows:
+        rows = self._group.read(group)
+        return gone.without(rows) if gone and gone.may_be_in(group.first) else rows
 
-    def _live(self, segment: Segment) -> Rows:
-        rows = segment.rows or self._read(segment.pair)
-        if not segment.dropped:
-            return rows
-        gone = pa.concat_arrays(segment.dropped)
-        return (_without(rows[0], gone), _without(rows[1], gone))
+    def _holding(self, place: Place, gone: Versions, lost: list[pa.Array]) -> list[FileGroup]:
+        """The committed files that hold versions that are gone."""
+        held, found = [], []
+        for group in self._files.get(place, []):
+            if gone.may_be_in(group.first):
+                rows = self._group.read_first(group, (self._key, "sequence"))
+                mask = gone.among(rows)
+                if mask is not None:
+                    held.append(group)
+                    found.append(rows[self._key].filter(pa.array(mask)))
+        if missing := _missing(lost, found):
+            raise _lost(self._group.names[0], place, missing)
+        return held
 
-    def _read(self, pair: Pair | None) -> Rows:
-        if pair is None:
-            return file_schema(self._names[0]).empty_table(), self._no_orders
-        visits = read_data_file(self._folders[0], pair.visits.path)
-        if pair.orders:
-            return visits, read_data_file(self._folders[1], pair.orders.path)
-        return visits, self._no_orders
-
-    def _move(self, moved: dict[int, int]) -> None:
-        """Let everything that lay in some segments lie in others, and forget their rows."""
-        self._home = [moved.get(home, home) for home in self._home]
-        for number in moved:
-            self._segments[number] = Segment(self._segments[number].partition)
-
-    def _add(self, segment: Segment) -> int:
-        self._segments.append(segment)
-        self._home.append(len(self._home))
-        return len(self._home) - 1
-
-    def _load(self, pair: Pair, segment: int) -> None:
-        columns = ["visit_key", "institution", "visit_date"]
-        rows = read_data_file(self._folders[0], pair.visits.path, columns)
-        code = self._state.institution_code
-        names = rows["institution"].combine_chunks().dictionary_encode()
-        codes = np.array([code(name.as_py()) for name in names.dictionary], np.int32)
-        days = rows["visit_date"].cast(pa.int32())
-        month = months(pc.fill_null(days, -(2**31)).to_numpy().astype(np.int32))
-        self._state.load(
-            code_visit_keys(rows["visit_key"].combine_chunks()),
-            codes[names.indices.to_numpy()],
-            month,
-            segment,
-        )
+    def _together(
+        self, place: Place, held: list[FileGroup], new: list[Rows]
+    ) -> list[tuple[list[FileGroup], list[Rows]]]:
+        """Files to be rewritten and new rows, those that become one file together."""
+        small = [g for g in self._files.get(place, []) if g.first.rows <= JOINED_ROWS]
+        large = [group for group in held if group.first.rows > JOINED_ROWS]
+        if len(small) < SMALL_FILES:
+            small = [group for group in held if group.first.rows <= JOINED_ROWS]
+        joined = [(small, new)] if small or new else []
+        return [*joined, *(([group], []) for group in large)]
 
 
-def _without(rows: pa.Table, gone: pa.Array) -> pa.Table:
-    """Rows whose visit key is not among ``gone``."""
-    return rows.filter(pc.invert(pc.is_in(rows["visit_key"], value_set=gone)))
+def _place(partition: Partition) -> Place:
+    return tuple(str(value) for value in partition)
+
+
+def _only(table: str, columns: Sequence[str]) -> pa.Schema:
+    return pa.schema([table_of(table).schema.field(name) for name in columns])
+
+
+def _missing(lost: list[pa.Array], found: list[pa.ChunkedArray]) -> int:
+    """How many of the keys that must be in a file are in none, or are to go twice."""
+    wanted = pa.concat_arrays(lost)
+    once = pc.unique(wanted)
+    left = once
+    for keys in found:
+        left = left.filter(pc.invert(pc.is_in(left, value_set=keys)))
+    return len(wanted) - len(once) + len(left)
+
+
+def _lost(table: str, place: Place, count: int) -> StoreUnusableError:
+    """A fault of ours: what should be live isn't. The keys tell of patients, so they stay out."""
+    where = "/".join(place)
+    return StoreUnusableError(
+        f"{table}（{where}）缺少 {count} 筆應存在的資料，本批未寫入。"
+        "請執行 nhi-upload store verify，再執行 nhi-upload store rebuild-state",
+        f"{table} ({where}) lacks {count} rows that should be live; nothing of this batch was "
+        "written. Run nhi-upload store verify, then nhi-upload store rebuild-state",
+    )

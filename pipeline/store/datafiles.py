@@ -19,12 +19,15 @@ from pipeline.store.layout import sync_folder
 BOUNDED: Final = frozenset({"upload_id", "sequence", "visit_date", "sha256", "batch"})
 """Columns whose smallest and largest value Delta is told, so that readers can skip files."""
 
+ANY_SEQUENCE: Final = (1 << 63) - 1
+
 
 @dataclass(frozen=True)
 class DataFile:
     """A data file of a table: ``path`` within it, ``size`` in bytes, Delta's statistics as JSON.
 
-    ``modified`` is in milliseconds since 1970.
+    ``modified`` is in milliseconds since 1970; ``low`` and ``high`` bound the sequences of its
+    rows, as far as that is known.
     """
 
     path: str
@@ -33,6 +36,8 @@ class DataFile:
     partition: dict[str, str]
     stats: str
     modified: int
+    low: int = 0
+    high: int = ANY_SEQUENCE
 
 
 def write_data_file(table: Path, stem: str, rows: pa.Table, partition: dict[str, str]) -> DataFile:
@@ -54,15 +59,26 @@ def write_data_file(table: Path, stem: str, rows: pa.Table, partition: dict[str,
         file.flush()
         os.fsync(file.fileno())
         found = os.fstat(file.fileno())
+    low, high = _sequences(rows)
+    modified = int(found.st_mtime * 1000)
     return DataFile(
-        path, found.st_size, len(rows), partition, _stats(rows), int(found.st_mtime * 1000)
-    )
+        path, found.st_size, len(rows), partition, _stats(rows), modified, low, high
+    )  # fmt: skip
 
 
-def read_data_file(table: Path, path: str, columns: list[str] | None = None) -> pa.Table:
-    """The rows of a data file, without its partition columns."""
+def read_data_file(table: Path, path: str, schema: pa.Schema) -> pa.Table:
+    """These columns of a data file; those that are younger than the file are null."""
     with (table / path).open("rb") as file:
-        return pq.ParquetFile(file).read(columns=columns)
+        parquet = pq.ParquetFile(file)
+        there = set(parquet.schema_arrow.names)
+        rows = parquet.read(columns=[name for name in schema.names if name in there])
+    columns = [
+        rows[field.name].cast(field.type)
+        if field.name in there
+        else pa.nulls(len(rows), field.type)
+        for field in schema
+    ]
+    return pa.table(columns, schema=schema)
 
 
 def sync_folders(table: Path, files: Iterable[DataFile]) -> None:
@@ -75,6 +91,13 @@ def sync_folders(table: Path, files: Iterable[DataFile]) -> None:
             folder = folder.parent
     for folder in folders:
         sync_folder(folder)
+
+
+def _sequences(rows: pa.Table) -> tuple[int, int]:
+    if "sequence" not in rows.column_names or not len(rows):
+        return 0, ANY_SEQUENCE
+    found = pc.min_max(rows["sequence"]).as_py()
+    return found["min"], found["max"]
 
 
 def _stats(rows: pa.Table) -> str:

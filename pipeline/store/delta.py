@@ -6,35 +6,42 @@ is already there is left alone. The handle that read that version is the one tha
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable
+from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Schema
 from deltalake.transaction import AddAction, RemoveAction, Transaction
 
-from pipeline.store.datafiles import BOUNDED, DataFile
-from pipeline.store.layout import Layout, sync_folder
+from pipeline.store.datafiles import ANY_SEQUENCE, BOUNDED, DataFile
+from pipeline.store.layout import Layout
+from pipeline.store.logs import sync_checkpoint, sync_commit
 from schemas.tables import PRECHECK_TABLES, TABLES, Table
 
 APP: Final = "run"
 PRECHECK: Final = "precheck_"
+CHECKPOINT_EVERY: Final = 50  # commits; what an opening reads of a table's log is at most so many
 
 # Without this, pyarrow takes a column without statistics for one without any rows that match.
 _STATS_COLUMNS: Final = "delta.dataSkippingStatsColumns"
+
+# delta-rs makes neither checkpoints durable nor waits with them until a commit is.
+_NO_HOOKS: Final = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
 
 ALL_TABLES: Final = (*TABLES, *(PRECHECK + name for name in PRECHECK_TABLES))
 
 
 @dataclass(frozen=True)
 class TableCommit:
-    """The files one commit adds to and removes from one table."""
+    """The files one commit adds to and removes from one table.
+
+    ``rearranged``: the rows are the same as before, so that who follows changes may skip it.
+    """
 
     table: str
     added: tuple[DataFile, ...]
     removed: tuple[DataFile, ...] = ()
+    rearranged: bool = False
 
 
 def table_of(name: str) -> Table:
@@ -60,20 +67,38 @@ class DeltaTables:
         self._layout = layout
         self._handles: dict[str, DeltaTable] = {}
 
+    def exists(self, name: str) -> bool:
+        """Whether the table is there."""
+        return name in self._handles or DeltaTable.is_deltatable(str(self._layout.table(name)))
+
     def create_missing(self) -> None:
         """Make every table that is not there yet, empty."""
         for name in ALL_TABLES:
-            path = self._layout.table(name)
-            if not DeltaTable.is_deltatable(str(path)):
+            if not self.exists(name):
+                path, table = self._layout.table(name), table_of(name)
                 path.mkdir(parents=True, exist_ok=True)
-                table = table_of(name)
                 DeltaTable.create(
                     path,
                     table.schema,
                     partition_by=list(table.partition_by),
                     configuration={_STATS_COLUMNS: ",".join(_bounded(name))},
                 )
-                _make_durable(path, 0)
+                sync_commit(path, 0)
+
+    def add_missing_columns(self, name: str) -> None:
+        """Add the columns that a table made by an older program lacks; no file is rewritten."""
+        handle = self._handle(name)
+        there = {field.name for field in handle.schema().fields}
+        wanted = Schema.from_arrow(table_of(name).schema).fields
+        lacking = [field for field in wanted if field.name not in there]
+        if lacking:
+            handle.alter.add_columns(lacking, post_commithook_properties=_NO_HOOKS)
+            handle.update_incremental()
+        sync_commit(self._layout.table(name), handle.version())
+
+    def partition_by(self, name: str) -> list[str]:
+        """The columns that the table's files are partitioned by."""
+        return list(self._handle(name).metadata().partition_columns)
 
     def version(self, name: str) -> int:
         """The table's current Delta version."""
@@ -83,10 +108,13 @@ class DeltaTables:
         """The highest batch in the table, 0 if there is none."""
         return self._handle(name).transaction_version(APP) or 0
 
+    def adds(self, name: str) -> pa.Table:
+        """The files that make up the table now, as Delta's log has them: a row a file."""
+        return pa.table(self._handle(name).get_add_actions(flatten=True))
+
     def files(self, name: str) -> list[DataFile]:
         """The files that make up the table now."""
         partition_by = table_of(name).partition_by
-        rows = pa.table(self._handle(name).get_add_actions(flatten=True)).to_pylist()
         return [
             DataFile(
                 path=row["path"],
@@ -95,8 +123,10 @@ class DeltaTables:
                 partition={p: str(row[f"partition.{p}"]) for p in partition_by},
                 stats="",
                 modified=0,
+                low=_known(row.get("min.sequence"), 0),
+                high=_known(row.get("max.sequence"), ANY_SEQUENCE),
             )
-            for row in rows
+            for row in self.adds(name).to_pylist()
         ]
 
     def dataset(self, name: str) -> pa.dataset.Dataset:
@@ -105,15 +135,17 @@ class DeltaTables:
 
     def commit(self, change: TableCommit, batch: int, now_ms: int) -> None:
         """Commit a batch's files to a table, unless it has that batch or a later one."""
+        path = self._layout.table(change.table)
         if self.committed(change.table) >= batch:
-            _make_durable(self._layout.table(change.table), self.version(change.table))
+            sync_commit(path, self.version(change.table))
             return
         table, handle = table_of(change.table), self._handle(change.table)
+        real = not change.rearranged
         added = [
-            AddAction(f.path, f.size, f.partition, f.modified, True, f.stats) for f in change.added
+            AddAction(f.path, f.size, f.partition, f.modified, real, f.stats) for f in change.added
         ]
         removed = [
-            RemoveAction(f.path, True, now_ms, f.size, {**f.partition}) for f in change.removed
+            RemoveAction(f.path, real, now_ms, f.size, {**f.partition}) for f in change.removed
         ]
         handle.create_write_transaction(
             [*added, *removed],
@@ -125,9 +157,28 @@ class DeltaTables:
                 max_commit_retries=0,
                 app_transactions=[Transaction(APP, batch, now_ms)],
             ),
+            post_commithook_properties=_NO_HOOKS,
         )
         handle.update_incremental()
-        _make_durable(self._layout.table(change.table), handle.version())
+        sync_commit(path, handle.version())
+        if handle.version() % CHECKPOINT_EVERY == 0:
+            self.checkpoint(change.table)
+
+    def checkpoint(self, name: str) -> None:
+        """Sum the table's log up in one file, so that opening the table reads little."""
+        handle = self._handle(name)
+        handle.create_checkpoint()
+        sync_checkpoint(self._layout.table(name), handle.version())
+
+    def forget_old_log(self, name: str) -> None:
+        """Drop log files older than Delta's retention (30 days) that a checkpoint sums up."""
+        self._handle(name).cleanup_metadata()
+
+    def unused(self, name: str, retain_hours: int) -> list[str]:
+        """Paths of data files that no version of the last hours has, strays among them."""
+        return self._handle(name).vacuum(
+            retain_hours, dry_run=True, enforce_retention_duration=False, full=True
+        )
 
     def _handle(self, name: str) -> DeltaTable:
         if name not in self._handles:
@@ -135,21 +186,5 @@ class DeltaTables:
         return self._handles[name]
 
 
-def drop_torn_commit(table: Path) -> None:
-    """Remove a last log file that a power failure left empty; the journal still has its batch."""
-    log = table / "_delta_log"
-    last = max(log.glob("*.json"), default=None)
-    if last is not None and last.stat().st_size == 0:
-        last.unlink()
-        sync_folder(log)
-
-
-def _make_durable(table: Path, version: int) -> None:
-    """delta-rs does not sync its log, and the journal must not be forgotten before it is there."""
-    log = table / "_delta_log"
-    handle = os.open(log / f"{version:020d}.json", os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-    sync_folder(log)
+def _known(value: int | None, otherwise: int) -> int:
+    return otherwise if value is None else value

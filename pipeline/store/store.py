@@ -1,86 +1,63 @@
 """The store as a run sees it: take in rows, commit them as one outcome, find what was sent before.
 
-The commit protocol. A batch is decided and staged in memory; then
-
-    Step 1  the archive makes the uploads' bytes durable
-    Step 2  the journal says that data files of this batch may lie about
-    Step 3  the data files are written and made durable
-    Step 4  the journal entry is written and made durable: from here on the outcome stands
-    Step 5  the tables get their commits, in a fixed order, ``uploads`` last
-    Step 6  the journal entry is forgotten
-
-A failure before step 4 leaves the store as before the batch, one after it as after the batch: the
-next opening completes step 5 from the journal, skipping tables that have the batch already.
+A batch is decided and staged in memory. Its commit makes the uploads' bytes durable in the archive
+(step 1), then goes on as ``pipeline.store.committer`` describes.
 """
 
 from __future__ import annotations
 
-import sqlite3
-import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from deltalake.exceptions import DeltaError
 
 from pipeline.archive import Archive
-from pipeline.errors import StoreUnusableError, StoreWriteError
 from pipeline.outcome import Mode
 from pipeline.state import MemoryState
+from pipeline.store.committer import Committer
 from pipeline.store.current import CurrentTables
-from pipeline.store.datafiles import DataFile, sync_folders, write_data_file
-from pipeline.store.delta import (
-    ALL_TABLES,
-    PRECHECK,
-    DeltaTables,
-    TableCommit,
-    drop_torn_commit,
-    file_schema,
-    table_of,
-)
-from pipeline.store.journal import Entry, Journal
-from pipeline.store.layout import (
-    DEFAULT_BUCKETS,
-    Layout,
-    StoreConfig,
-    layout_of,
-    locked,
-    read_config,
-    write_config,
-)
+from pipeline.store.datafiles import DataFile, write_data_file
+from pipeline.store.delta import PRECHECK, TableCommit, file_schema, table_of
+from pipeline.store.failures import write_failures
+from pipeline.store.layout import DEFAULT_BUCKETS
+from pipeline.store.opening import WAIT_SECONDS, open_tables
 from pipeline.store.redelivery import Redeliveries
+from pipeline.store.segments import SegmentedTables
+from pipeline.store.uploads import Uploads
 
-WAIT_SECONDS: Final = 60.0
-_NOT_YET_A_STORE: Final = ("store.lock", "store.json.part")
+__all__ = ["WAIT_SECONDS", "Store", "open_store"]
+
+_APPENDED = ("history", "findings", "held")
 
 
 class Store:
-    """An open store, for one mode and one process. Made by ``open_store``."""
+    """An open store, for one mode and one process. Made by ``open_store``.
 
-    def __init__(self, layout: Layout, config: StoreConfig, mode: Mode) -> None:
-        self.buckets = config.buckets
-        self._layout = layout
+    ``visits`` (with orders) and ``ledger`` are its current tables, ``state`` what the merge knows.
+    """
+
+    def __init__(self, committer: Committer, mode: Mode) -> None:
+        self.buckets = committer.config.buckets
+        self._committer = committer
+        self._layout = committer.layout
         self._prefix = PRECHECK if mode == "precheck" else ""
-        self._journal = Journal(layout.journal)
-        if self._journal.entries():
-            for name in ALL_TABLES:
-                drop_torn_commit(layout.table(name))
-        self._tables = DeltaTables(layout)
-        self._tables.create_missing()
-        self._recover()
-        self._batch = self._tables.committed("uploads")
-        self._sequence = _last_sequence(self._tables)
         self._staged: dict[str, list[pa.Table]] = defaultdict(list)
+        self._uploads = Uploads(self._layout, committer.tables)
+        self._sequence = self._uploads.last_sequence
         self._first_sequence = self._sequence + 1
+        self.visits = self._current("visits", "orders", key="visit_key")
+        self.ledger = self._current("prescriptions", key="prescription_id")
         self.state = MemoryState()
-        self.current = CurrentTables(layout, self._tables, self._prefix, self.state)
-        self.redeliveries = Redeliveries(self._tables, mode)
-        self.archive = Archive(layout.raw)
+        names = [self._prefix + name for name in ("visits", "orders")]
+        self.current = SegmentedTables(self._layout, committer.tables, names, self.state)
+        self.redeliveries = Redeliveries(committer.tables, mode)
+        self.archive = Archive(self._layout.raw)
 
     def close(self) -> None:
         """Let go of the files. What was staged and not committed is forgotten."""
@@ -96,68 +73,63 @@ class Store:
 
         They are durable with the next commit.
         """
-        with _write_failures():
+        with write_failures():
             self.archive.add(digest, plain, frame)
 
     def stage(self, table: str, rows: pa.Table) -> None:
         """Take rows into the next commit. ``history`` is that of the store's mode."""
-        if len(rows):
-            self._staged[self._prefix + table if table == "history" else table].append(rows)
         if table == "uploads":
+            self._uploads.stage(rows)
             self.redeliveries.remember(rows)
+        elif len(rows):
+            self._staged[table].append(rows)
+
+    def replace_upload(self, row: dict[str, Any]) -> None:
+        """Put a row in the place of the one that ``uploads`` has under its upload id.
+
+        Raises ``KeyError`` if there is none. An upload keeps one row, whatever becomes of it.
+        """
+        self._uploads.replace(row)
+
+    def upload_ids(self, sequences: Sequence[int] | np.ndarray) -> list[str]:
+        """The uploads of some sequences, committed or staged. Raises ``KeyError``."""
+        return self._uploads.ids(sequences)
 
     def commit(self) -> int | None:
         """Make everything staged one durable outcome; gives its number, ``None`` for nothing.
 
         Raises ``StoreWriteError``; the store is then to be closed and opened anew.
         """
-        if not self._staged:
+        if self._uploads.empty:
             return None
-        batch = self._batch + 1
-        with _write_failures():
+        with write_failures():
             # Step 1: the archive
             self.archive.sync()
-            # Step 2: data files may lie about
-            self._journal.begin(batch)
-            try:
-                # Step 3: data files
-                commits = self._write(batch)
-                # Step 4: the outcome stands
-                self._journal.record(Entry(batch, tuple(commits)))
-            except BaseException:
-                if not self._journal.holds(batch):  # else the next opening needs the files
-                    self._sweep(batch)
-                raise
-            self._finish(Entry(batch, tuple(commits)))
-        self._batch = batch
+        batch = self._committer.commit(self._write)
         self._staged.clear()
         self._first_sequence = self._sequence + 1
         self.redeliveries.committed()
         return batch
 
-    def _finish(self, entry: Entry) -> None:
-        # Step 5: the tables, uploads last
-        now = int(time.time() * 1000)
-        for change in entry.commits:
-            self._tables.commit(change, entry.batch, now)
-        # Step 6: forget
-        self._journal.forget(entry.batch)
+    def _current(self, *names: str, key: str) -> CurrentTables:
+        prefixed = [self._prefix + name for name in names]
+        return CurrentTables(self._layout, self._committer.tables, prefixed, key)
 
     def _write(self, batch: int) -> list[TableCommit]:
         """Every data file of a batch, by table, in the order of their commits."""
-        commits = [c for c in self.current.write(batch) if c.added or c.removed]
-        for name in (self._prefix + "history", "findings"):
+        commits = [
+            *(c for c in self.current.write(batch) if c.added or c.removed),
+            *self.visits.write(batch),
+            *self.ledger.write(batch),
+        ]
+        for name in _APPENDED:
             if self._staged[name]:
-                commits.append(self._append(name, batch, pa.concat_tables(self._staged[name])))
-        uploads = pa.concat_tables(self._staged["uploads"])
-        redelivered_only = uploads["redelivery_of"].null_count == 0
-        if not redelivered_only:
+                stored = self._prefix + name if name == "history" else name
+                commits.append(self._append(stored, batch, pa.concat_tables(self._staged[name])))
+        if not self._uploads.only_redelivered:
             names = [c.table for c in commits] + ["batches", "uploads"]
             commits.append(self._append("batches", batch, self._batch_row(batch, names)))
-        commits.append(self._append("uploads", batch, uploads))
-        for commit in commits:
-            sync_folders(self._layout.table(commit.table), commit.added)
-        return commits
+        return [*commits, *self._uploads.write(batch)]
 
     def _append(self, name: str, batch: int, rows: pa.Table) -> TableCommit:
         """Files for new rows of a table, one a partition."""
@@ -170,34 +142,14 @@ class Store:
 
     def _batch_row(self, batch: int, changed: list[str]) -> pa.Table:
         """Which versions belong together once this batch is in every table."""
-        versions = [
-            (name, self._tables.version(name) + (1 if name in changed else 0))
-            for name in ALL_TABLES
-        ]
         row = {
             "batch": batch,
             "sequence_from": self._first_sequence,
             "sequence_to": self._sequence,
             "committed_at": datetime.now(UTC),
-            "versions": versions,
+            "versions": self._committer.versions_after(changed),
         }
         return pa.Table.from_pylist([row], schema=table_of("batches").schema)
-
-    def _recover(self) -> None:
-        """Bring the tables what the journal holds, and remove what a crash left lying about."""
-        interrupted = self._journal.interrupted()
-        for entry in self._journal.entries():
-            self._finish(entry)
-        if interrupted is not None:
-            if interrupted > self._tables.committed("uploads"):
-                self._sweep(interrupted)
-            self._journal.abandon()
-
-    def _sweep(self, batch: int) -> None:
-        """Remove the data files of a batch that came to nothing."""
-        for path in (self._layout.root / "tables").rglob(f"{batch:08d}-*.parquet"):
-            path.unlink(missing_ok=True)
-        self._journal.abandon()
 
 
 @contextmanager
@@ -213,42 +165,13 @@ def open_store(
 
     Raises ``StoreUnusableError``, ``StoreBusyError`` or ``StoreWriteError``.
     """
-    layout = layout_of(uri)
-    with _write_failures():
-        layout.root.mkdir(parents=True, exist_ok=True)
-    with ExitStack() as held:
-        with _write_failures():
-            held.enter_context(locked(layout, wait_seconds, waiting))
-            store = Store(layout, _config(layout, buckets), mode)
+    with open_tables(uri, buckets=buckets, wait_seconds=wait_seconds, tell=waiting) as committer:
+        with write_failures():
+            store = Store(committer, mode)
         try:
             yield store
         finally:
             store.close()
-
-
-def _config(layout: Layout, buckets: int) -> StoreConfig:
-    """The store's settings, written now if this is a new store."""
-    config = read_config(layout)
-    if config is None:
-        _refuse_foreign_folder(layout)
-        config = StoreConfig(buckets=buckets)
-        write_config(layout, config)
-    return config
-
-
-def _refuse_foreign_folder(layout: Layout) -> None:
-    strangers = [p.name for p in layout.root.iterdir() if p.name not in _NOT_YET_A_STORE]
-    if strangers:
-        raise StoreUnusableError(
-            f"{layout.root} 不是資料庫，裡面已有其他檔案（{strangers[0]}）；請給空的資料夾",
-            f"{layout.root} is no store and holds other files ({strangers[0]}); "
-            "give an empty folder",
-        )
-
-
-def _last_sequence(tables: DeltaTables) -> int:
-    column = tables.dataset("uploads").to_table(columns=["sequence"])["sequence"]
-    return int(pc.max(column).as_py() or 0)
 
 
 def _partitions(
@@ -261,17 +184,3 @@ def _partitions(
     (name,) = partition_by
     for value in pc.unique(rows[name]):
         yield {name: str(value.as_py())}, rows.filter(pc.equal(rows[name], value))
-
-
-@contextmanager
-def _write_failures() -> Iterator[None]:
-    """Say what to do when the disk is full, read-only, or otherwise gives up."""
-    try:
-        yield
-    except (OSError, DeltaError, sqlite3.OperationalError, pa.ArrowException) as error:
-        raise StoreWriteError(
-            f"資料庫無法寫入（{error}）。請清出磁碟空間或修正權限後再執行一次；"
-            "資料仍是這一批之前或之後的完整狀態",
-            f"The store can't be written ({error}). Free disk space or mend the permissions and "
-            "run again; the data is whole, as before or after this batch",
-        ) from error

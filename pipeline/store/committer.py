@@ -1,0 +1,97 @@
+"""The second half of the commit protocol: data files, the journal, the tables.
+
+    Step 2  the journal says that data files of this batch may lie about
+    Step 3  the data files are written and made durable
+    Step 4  the journal entry is written and made durable: from here on the outcome stands
+    Step 5  the tables get their commits, in a fixed order, ``uploads`` last
+    Step 6  the state is saved, where there is one
+    Step 7  the journal entry is forgotten
+
+A failure before step 4 leaves the store as before the batch, one after it as after the batch: the
+next opening completes step 5 from the journal, skipping tables that have the batch already, and
+brings the state what it lacks.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from pipeline.store.datafiles import sync_folders
+from pipeline.store.delta import ALL_TABLES, DeltaTables, TableCommit
+from pipeline.store.failures import write_failures
+from pipeline.store.journal import Entry, Journal
+from pipeline.store.layout import Layout, StoreConfig
+
+Write = Callable[[int], Sequence[TableCommit]]
+"""Writes the data files of a batch; gives what it does to each table, in order."""
+
+
+class Committer:
+    """What writes the tables of an open store. Whoever makes one holds the store's lock."""
+
+    def __init__(self, layout: Layout, config: StoreConfig, tables: DeltaTables) -> None:
+        self.layout = layout
+        self.config = config
+        self.tables = tables
+        self._journal = Journal(layout.journal)
+        self._recover()
+        self.batch = tables.committed("uploads")
+
+    def commit(self, write: Write, then: Callable[[int], None] | None = None) -> int:
+        """Make what ``write`` writes one durable outcome; gives the batch's number.
+
+        ``then`` saves what follows the tables. Raises ``StoreWriteError``; the store is then to be
+        closed and opened anew.
+        """
+        batch = self.batch + 1
+        with write_failures():
+            # Step 2: data files may lie about
+            self._journal.begin(batch)
+            try:
+                # Step 3: data files
+                commits = write(batch)
+                for commit in commits:
+                    sync_folders(self.layout.table(commit.table), commit.added)
+                # Step 4: the outcome stands
+                entry = Entry(batch, tuple(commits))
+                self._journal.record(entry)
+            except BaseException:
+                if not self._journal.holds(batch):  # else the next opening needs the files
+                    self._sweep(batch)
+                raise
+            # Step 5: the tables
+            self._bring(entry)
+            # Step 6: the state
+            if then:
+                then(batch)
+            # Step 7: forget
+            self._journal.forget(batch)
+        self.batch = batch
+        return batch
+
+    def versions_after(self, changed: Sequence[str]) -> list[tuple[str, int]]:
+        """The version of every table once these have got one more commit."""
+        return [(name, self.tables.version(name) + (name in changed)) for name in ALL_TABLES]
+
+    def _bring(self, entry: Entry) -> None:
+        now = int(time.time() * 1000)
+        for change in entry.commits:
+            self.tables.commit(change, entry.batch, now)
+
+    def _recover(self) -> None:
+        """Bring the tables what the journal holds, and remove what a crash left lying about."""
+        interrupted = self._journal.interrupted()
+        for entry in self._journal.entries():
+            self._bring(entry)
+            self._journal.forget(entry.batch)
+        if interrupted is not None:
+            if interrupted > self.tables.committed("uploads"):
+                self._sweep(interrupted)
+            self._journal.abandon()
+
+    def _sweep(self, batch: int) -> None:
+        """Remove the data files of a batch that came to nothing."""
+        for path in (self.layout.root / "tables").rglob(f"{batch:08d}-*.parquet"):
+            path.unlink(missing_ok=True)
+        self._journal.abandon()

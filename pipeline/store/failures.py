@@ -1,0 +1,26 @@
+"""Faults of the machine while a store is written, told with what to do."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pyarrow as pa
+from deltalake.exceptions import DeltaError
+
+from pipeline.errors import StoreWriteError
+
+
+@contextmanager
+def write_failures() -> Iterator[None]:
+    """Say what to do when the disk is full, read-only, or otherwise gives up."""
+    try:
+        yield
+    except (OSError, DeltaError, sqlite3.OperationalError, pa.ArrowException) as error:
+        raise StoreWriteError(
+            f"資料庫無法寫入（{error}）。請清出磁碟空間或修正權限後再執行一次；"
+            "資料仍是這一批之前或之後的完整狀態",
+            f"The store can't be written ({error}). Free disk space or mend the permissions and "
+            "run again; the data is whole, as before or after this batch",
+        ) from error

@@ -1,0 +1,81 @@
+"""What lies in a table's ``_delta_log``: made durable, and cleared of what a power failure tore.
+
+delta-rs syncs nothing. A commit and a checkpoint are made durable here before the journal forgets
+their batch, so whatever is torn can be dropped: the journal brings it again.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.store.layout import sync_folder
+
+
+def sync_commit(table: Path, version: int) -> None:
+    """Make a version of a table durable."""
+    _sync(_log(table) / f"{version:020d}.json")
+    sync_folder(_log(table))
+
+
+def sync_checkpoint(table: Path, version: int) -> None:
+    """Make a checkpoint of a table and what points at it durable."""
+    for path in (*_log(table).glob(f"{version:020d}.checkpoint*.parquet"), _pointer(table)):
+        _sync(path)
+    sync_folder(_log(table))
+
+
+def drop_torn(table: Path) -> None:
+    """Remove a last commit or checkpoint that a power failure left in part.
+
+    An older commit is never looked at: it was durable before the next was begun.
+    """
+    log = _log(table)
+    names = sorted(os.listdir(log)) if log.is_dir() else []
+    last = max((name for name in names if name.endswith(".json")), default=None)
+    torn = [log / last] if last and not _is_whole_commit(log / last) else []
+    checkpoint = max((name for name in names if ".checkpoint" in name), default=None)
+    if checkpoint and not _is_whole_parquet(log / checkpoint):
+        torn += [log / checkpoint, _pointer(table)]
+    if _pointer(table).exists() and not _is_whole_commit(_pointer(table)):
+        torn.append(_pointer(table))
+    for path in torn:
+        path.unlink(missing_ok=True)
+    if torn:
+        sync_folder(log)
+
+
+def _log(table: Path) -> Path:
+    return table / "_delta_log"
+
+
+def _pointer(table: Path) -> Path:
+    return _log(table) / "_last_checkpoint"
+
+
+def _is_whole_commit(path: Path) -> bool:
+    lines = path.read_bytes().splitlines()
+    try:
+        return bool([orjson.loads(line) for line in lines])
+    except orjson.JSONDecodeError:
+        return False
+
+
+def _is_whole_parquet(path: Path) -> bool:
+    try:
+        pq.read_metadata(path)
+    except (OSError, pa.ArrowException):
+        return False
+    return True
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

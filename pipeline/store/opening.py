@@ -1,0 +1,84 @@
+"""Opening a store's tables for writing: the lock, the settings, what a crash cut short."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from pipeline.errors import StoreUnusableError
+from pipeline.store.committer import Committer
+from pipeline.store.delta import ALL_TABLES, DeltaTables
+from pipeline.store.failures import write_failures
+from pipeline.store.layout import (
+    DEFAULT_BUCKETS,
+    Layout,
+    StoreConfig,
+    layout_of,
+    locked,
+    read_config,
+    write_config,
+)
+from pipeline.store.logs import drop_torn
+
+WAIT_SECONDS: Final = 60.0
+_NOT_YET_A_STORE: Final = ("store.lock", "store.json.part")
+
+Tell = Callable[[str], None]
+
+
+@contextmanager
+def open_tables(
+    uri: str | Path,
+    *,
+    buckets: int | None = None,
+    wait_seconds: float = WAIT_SECONDS,
+    tell: Tell | None = None,
+) -> Iterator[Committer]:
+    """Hold a store and its tables, complete what a crash cut short, bring it up to this format.
+
+    ``buckets``: make a new store of so many if there is none. ``tell`` gets messages for people.
+    Raises ``StoreUnusableError``, ``StoreBusyError`` or ``StoreWriteError``.
+    """
+    layout = layout_of(uri)
+    if buckets is None and read_config(layout) is None:
+        raise no_store(layout)
+    with write_failures():
+        layout.root.mkdir(parents=True, exist_ok=True)
+    lock = locked(layout, wait_seconds, tell)
+    with write_failures():
+        lock.__enter__()
+    try:
+        with write_failures():
+            config = read_config(layout) or _new(layout, buckets or DEFAULT_BUCKETS)
+            for name in ALL_TABLES:
+                drop_torn(layout.table(name))
+            tables = DeltaTables(layout)
+            tables.create_missing()
+            committer = Committer(layout, config, tables)
+        yield committer
+    finally:
+        lock.__exit__(None, None, None)
+
+
+def no_store(layout: Layout) -> StoreUnusableError:
+    """There is nothing to open."""
+    return StoreUnusableError(
+        f"{layout.root} 沒有資料庫；第一次 nhi-upload run 會建立",
+        f"There is no store at {layout.root}; the first nhi-upload run makes one",
+    )
+
+
+def _new(layout: Layout, buckets: int) -> StoreConfig:
+    """The settings of a new store, written now."""
+    strangers = [p.name for p in layout.root.iterdir() if p.name not in _NOT_YET_A_STORE]
+    if strangers:
+        raise StoreUnusableError(
+            f"{layout.root} 不是資料庫，裡面已有其他檔案（{strangers[0]}）；請給空的資料夾",
+            f"{layout.root} is no store and holds other files ({strangers[0]}); "
+            "give an empty folder",
+        )
+    config = StoreConfig(buckets=buckets)
+    write_config(layout, config)
+    return config

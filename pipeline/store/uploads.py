@@ -1,0 +1,77 @@
+"""The table ``uploads``: a row a receipt, new ones and those that take another's place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.columns import Int64
+from pipeline.store.current import CurrentTables
+from pipeline.store.delta import DeltaTables, TableCommit
+from pipeline.store.groups import Place
+from pipeline.store.layout import Layout
+from schemas.tables import UPLOADS
+
+_TABLE: Final = "uploads"
+_NO_PARTITION: Final[Place] = ()
+
+
+class Uploads:
+    """The rows of all modes; those staged are written with the next commit."""
+
+    def __init__(self, layout: Layout, tables: DeltaTables) -> None:
+        self._tables = tables
+        self._rows = CurrentTables(layout, tables, [_TABLE], "upload_id")
+        self._staged = 0
+        self._redelivered = 0
+
+    @property
+    def last_sequence(self) -> int:
+        """The highest sequence of any upload, from the statistics; 0 if there is none."""
+        adds = self._tables.adds(_TABLE)
+        return int(pc.max(adds["max.sequence"]).as_py()) if len(adds) else 0
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing waits for the next commit."""
+        return self._staged == 0
+
+    @property
+    def only_redelivered(self) -> bool:
+        """Whether all that waits are redeliveries, which change no other table."""
+        return self._staged == self._redelivered
+
+    def stage(self, rows: pa.Table) -> None:
+        """New receipts."""
+        self._rows.add(_NO_PARTITION, (rows,))
+        self._staged += len(rows)
+        self._redelivered += len(rows) - rows["redelivery_of"].null_count
+
+    def replace(self, row: dict[str, Any]) -> None:
+        """A row for an upload that has one. Raises ``KeyError`` if it has none."""
+        upload_id = row["upload_id"]
+        chosen = pc.field("upload_id") == upload_id
+        found = self._tables.dataset(_TABLE).to_table(columns=["sequence"], filter=chosen)
+        if not len(found):
+            raise KeyError(upload_id)
+        keys = pa.array([upload_id] * len(found), pa.string())
+        self._rows.take_away(_NO_PARTITION, keys, found["sequence"].to_numpy())
+        self.stage(pa.Table.from_pylist([row], schema=UPLOADS))
+
+    def ids(self, sequences: Sequence[int] | Int64) -> list[str]:
+        """The upload of each sequence. Raises ``KeyError`` for one that is nobody's."""
+        wanted = np.asarray(sequences, np.int64)
+        if not len(wanted):
+            return []
+        rows = self._rows.rows_of(np.unique(wanted), ["sequence", "upload_id"])
+        known = dict(zip(rows["sequence"].to_pylist(), rows["upload_id"].to_pylist(), strict=True))
+        return [known[sequence] for sequence in wanted.tolist()]
+
+    def write(self, batch: int) -> list[TableCommit]:
+        """Write what waits; gives the commit of the table."""
+        self._staged = self._redelivered = 0
+        return self._rows.write(batch)
