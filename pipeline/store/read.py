@@ -1,0 +1,42 @@
+"""Tables of a store for those who only read: no lock, a snapshot of each table, as lazy frames.
+
+A table that the store does not have yet is empty. ``uploads`` is committed last, so a reader opens
+it first: whatever upload it tells of, the other tables hold already.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+from deltalake import DeltaTable
+
+from pipeline.errors import StoreUnusableError
+from pipeline.store.layout import layout_of, read_config
+
+_FIRST: Final = ("uploads",)
+
+
+class Snapshot:
+    """Tables of a store as they are when opened. Raises ``StoreUnusableError`` for no store."""
+
+    def __init__(self, store_uri: str, names: tuple[str, ...]) -> None:
+        layout = layout_of(store_uri)
+        if read_config(layout) is None:
+            raise StoreUnusableError(
+                f"{layout.root} 沒有資料庫，請確認 --store",
+                f"There is no store at {layout.root}; check --store",
+            )
+        self._tables = {
+            name: DeltaTable(path)
+            for name in sorted(names, key=lambda n: n not in _FIRST)
+            if DeltaTable.is_deltatable(str(path := layout.table(name)))
+        }
+
+    def scan(self, name: str, empty: pl.Schema) -> pl.LazyFrame:
+        """The rows of a table, to be filtered and read in part; Delta's statistics skip files.
+
+        ``empty`` says what columns are asked for: those of the result where there is no table.
+        """
+        table = self._tables.get(name)
+        return pl.LazyFrame(schema=empty) if table is None else pl.scan_delta(table)
