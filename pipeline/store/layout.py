@@ -4,6 +4,7 @@ store.json          what was fixed at creation
 tables/NAME/        Delta tables
 raw/                the archive of uploads
 journal/            outcomes that are durable but not yet in every table
+state/MODE/         what the merge knows, by mode; can be rebuilt from the tables
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from urllib.parse import unquote, urlsplit
 from filelock import FileLock, Timeout
 
 from pipeline.errors import StoreBusyError, StoreUnusableError
+from pipeline.outcome import Mode
 
 FORMAT: Final = 1
 DEFAULT_BUCKETS: Final = 8
@@ -50,6 +52,10 @@ class Layout:
     @property
     def journal(self) -> Path:
         return self.root / "journal"
+
+    def state(self, mode: Mode) -> Path:
+        """The state of the official merge or that of the pre-checks."""
+        return self.root / "state" / mode
 
     def table(self, name: str) -> Path:
         return self.root / "tables" / name
