@@ -24,7 +24,7 @@ FORMATS_V1 = ("1", "2", "3", "4")
 _PERSONAL = frozenset(("person", "treatment_id", "email", "phone"))
 _OF_ORDERS = ("MB2", "ROW")
 _NOTHING: Mapping[str, Field] = {}
-_PERSONAL_IDS = frozenset(("M02", "M04", "M08", "A11", "A13", "A20"))
+_PERSONAL_IDS = frozenset(("M02", "M04", "M08", "A11", "A13", "A20", "R04", "R05"))
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ _COMMANDS = {
     "explain": "說明錯誤代碼 explain an error code",
     "rules": "規則目錄 the rule catalogue",
     "reference": "參考表 reference tables",
+    "register": "健保卡整批註冊檔 files of card registrations",
     "generate": "產生模擬上傳檔 make synthetic uploads",
 }
 

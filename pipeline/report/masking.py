@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from schemas import fields
+from schemas import every_field
 
 STAR = "*"
 _SPECIAL_ID = re.compile(r"MISS0{16}|9{20}|SM0{18}|[A-Z][0-9]{3}0{16}")
@@ -20,6 +20,7 @@ _ID_ANYWHERE = re.compile(
     r"(?<![0-9A-Za-z])[0-9A-Z]{20}(?![0-9A-Za-z])|(?P<head>[A-Za-z][0-9A-Da-d])(?P<tail>[0-9]{8,})"
 )
 _DATE = re.compile(r"[0-9]{7}")
+_HIDDEN = re.compile(r"[^@.]")  # an e-mail's form is shown, as document 002 shows it
 _NEVER_SHOWN = frozenset({"M14", "D11"})
 
 
@@ -30,11 +31,13 @@ def masked(field: str, value: str | None) -> str | None:
     """
     if value is None or field in _NEVER_SHOWN:
         return None
-    known = fields().get(field)
+    known = every_field().get(field)
     if known is None or not known.personal:
         return without_ids(value)
     if known.kind == "treatment_id":
         return _mask_treatment_id(value)
+    if known.kind == "email":
+        return value[:1] + _HIDDEN.sub(STAR, value[1:])
     if known.kind == "date":
         return value[:3] + STAR * 4 if _DATE.fullmatch(value) else STAR * len(value)
     return _mask_middle(value)

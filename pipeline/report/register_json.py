@@ -1,0 +1,71 @@
+"""The answer to a registration file for machines: one JSON object a line, values masked."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import orjson
+
+from pipeline.register.check import Checked, RowFinding
+from pipeline.report.masking import masked, without_ids
+from pipeline.report.printable import shortened
+from pipeline.report.register_words import STATES, unit_and_date
+from pipeline.report.texts import refusal_text, rule_text
+
+
+def register_json(checked: Checked, sha256: str | None, engine: str) -> bytes:
+    """One line of UTF-8 ending in LF. ``sha256`` is None for a file too large to be read whole."""
+    counts, findings = checked.counts, list(checked.findings())
+    unit, date = unit_and_date(checked)
+    out = {
+        "upload": without_ids(checked.name),
+        "sha256": sha256,
+        "engine": engine,
+        "plan": checked.plan.hash,
+        "encoding": checked.encoding or None,
+        "unit": unit,
+        "date": date,
+        "status": STATES[checked.worst][0],
+        "refusal": _refusal(checked),
+        "counts": {
+            "rows": counts.rows,
+            "rows_accepted": counts.accepted,
+            "rows_warned": counts.warned,
+            "rows_rejected": counts.rejected,
+        },
+        "reasons": dict(Counter(finding.code for finding in findings).most_common()),
+        "findings": [_finding(checked, finding) for finding in findings],
+    }
+    return orjson.dumps(out, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _refusal(checked: Checked) -> dict[str, object] | None:
+    refusal = checked.refusal
+    if refusal is None:
+        return None
+    text = refusal_text(checked.plan, refusal)
+    return {
+        "code": refusal.code,
+        "offset": refusal.offset,
+        "line": refusal.line,
+        "column": refusal.column,
+        **vars(text),
+    }
+
+
+def _finding(checked: Checked, finding: RowFinding) -> dict[str, object]:
+    text = rule_text(checked.plan, finding.rule, finding.code)
+    value = masked(finding.field, finding.value)
+    return {
+        "row": finding.row,
+        "line": finding.line,
+        "column": finding.column,
+        "field": finding.field,
+        "code": finding.code,
+        "severity": finding.severity,
+        "rule": finding.rule,
+        "offset": finding.offset,
+        "length": finding.length,
+        "value": None if value is None else shortened(value),
+        **vars(text),
+    }
