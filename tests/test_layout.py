@@ -93,6 +93,7 @@ def test_pure_stages_touch_nothing_outside() -> None:
         ("yaml", ("rules",)),
         ("lxml", ("pipeline/parse_lxml.py",)),
         ("deltalake", ("pipeline/store",)),
+        ("lmdb", ("pipeline/store",)),
         ("click", ("pipeline/cli",)),
     ],
 )

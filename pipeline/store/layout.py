@@ -22,6 +22,7 @@ from filelock import FileLock, Timeout
 
 from pipeline.errors import StoreBusyError, StoreUnusableError
 from pipeline.outcome import Mode
+from pipeline.outcome import Mode
 
 FORMAT: Final = 1
 DEFAULT_BUCKETS: Final = 8
@@ -55,6 +56,9 @@ class Layout:
 
     def state(self, mode: Mode) -> Path:
         """The state of the official merge or that of the pre-checks."""
+        return self.root / "state" / mode
+
+    def state(self, mode: Mode) -> Path:
         return self.root / "state" / mode
 
     def table(self, name: str) -> Path:

@@ -1,0 +1,275 @@
+"""The state of a merge on disk: three ordered maps in one LMDB environment (docs/STATE.md).
+
+One write transaction spans from the first ``put`` to ``save`` or ``abandon``; what was put can be
+read at once and lasts with the save, which is synced and carries the marker of how far the state
+is. After any crash the state is that of an earlier save, and catches up (``state_rebuild``). The
+store's lock keeps it to one process, so LMDB's own is not used.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Final
+
+import lmdb
+
+from pipeline.errors import StoreUnusableError, StoreWriteError
+from pipeline.state_items import SLOT, VISIT
+from pipeline.store.layout import sync_folder
+
+MAP_BYTES: Final = 1 << 40
+"""Address space, not disk: the file grows as it is used."""
+
+DATA: Final = "data.mdb"
+MAPS: Final = ("moments", "ledger", "live")
+COUNT_BYTES: Final = 8
+_MARKER: Final = b"marker"
+_LAYOUT: Final = b"layout"
+_NUMBERS: Final = 8
+
+Pair = tuple[bytes, bytes]
+
+
+class StateDamagedError(StoreUnusableError):
+    """The state can't be read, or is of another layout. It can be rebuilt from the tables."""
+
+    def __init__(self, folder: Path, why: str) -> None:
+        super().__init__(
+            f"{folder} 的合併狀態無法使用（{why}）；資料表不受影響，請執行 "
+            "nhi-upload store rebuild-state --store URI 由資料表重建",
+            f"The state in {folder} can't be used ({why}); the tables are not touched by that: "
+            "rebuild it from them with nhi-upload store rebuild-state --store URI",
+        )
+
+
+@dataclass(frozen=True)
+class Marker:
+    """How far a state is: the last batch and sequence in it, 0 for none."""
+
+    batch: int = 0
+    sequence: int = 0
+
+
+def layout_digest() -> bytes:
+    """Names the layout of the items: a state of another one is of no use."""
+    described = repr((VISIT.descr, SLOT.descr, COUNT_BYTES))
+    return blake2b(described.encode(), digest_size=8).digest()
+
+
+class StateDb:
+    """``State`` in a folder, made if it isn't there.
+
+    Raises ``StateDamagedError`` for what can't be read, ``StoreWriteError`` where writing fails:
+    the transaction is then gone, and what was put since the last save with it. ``durable`` is
+    False only for a state that is being built where nobody looks, and ``sync``-ed at the end.
+    """
+
+    def __init__(self, folder: Path, *, map_bytes: int = MAP_BYTES, durable: bool = True) -> None:
+        self.folder = folder
+        self._change: lmdb.Transaction[bytes] | None = None
+        made = not (folder / DATA).exists()
+        with self._faults():
+            folder.mkdir(parents=True, exist_ok=True)
+            self._env = lmdb.open(
+                str(folder), map_size=map_bytes, max_dbs=len(MAPS), lock=False, readahead=False,
+                sync=durable, metasync=durable,
+            )  # fmt: skip
+        try:
+            with self._faults():
+                self._check_size()
+                self._maps = {name: self._env.open_db(name.encode()) for name in MAPS}
+                self._check_layout()
+                if made:
+                    sync_folder(folder)
+                    sync_folder(folder.parent)
+        except BaseException:
+            self._env.close()
+            raise
+
+    @property
+    def marker(self) -> Marker:
+        """How far the state is, as saved."""
+        with self._faults(), self._env.begin() as view:
+            found = view.get(_MARKER, bytes(2 * _NUMBERS))
+        return Marker(_number(found[:_NUMBERS]), _number(found[_NUMBERS:]))
+
+    def moments(self, keys: Sequence[bytes]) -> list[bytes]:
+        """``VISIT`` items of each moment, one after the other; empty where there are none."""
+        return self._values("moments", keys)
+
+    def ledger(self, keys: Sequence[bytes]) -> list[bytes]:
+        """``SLOT`` items of each prescription, by place; empty where there are none."""
+        return self._values("ledger", keys)
+
+    def live(self, keys: Sequence[bytes]) -> list[int]:
+        """Live visits of each (institution, month)."""
+        return [_number(value) for value in self._values("live", keys)]
+
+    def moments_between(self, first: bytes, stop: bytes) -> Iterator[bytes]:
+        """The values of the moments from a key on, up to another, in order. Not while putting."""
+        with self._faults(), self._reading() as view:
+            cursor = view.cursor(self._maps["moments"])
+            if cursor.set_range(first):
+                for key, value in cursor:
+                    if key >= stop:
+                        break
+                    yield value
+
+    def put(
+        self, moments: Mapping[bytes, bytes], ledger: Mapping[bytes, bytes],
+        live: Mapping[bytes, int],
+    ) -> None:  # fmt: skip
+        """Replace values, an empty one takes the key away; ``live`` holds differences."""
+        now = self.live(list(live))
+        counts = {
+            key: _count(count + difference) if count + difference else b""
+            for (key, difference), count in zip(live.items(), now, strict=True)
+        }
+        with self._faults():
+            change = self._changing()
+            for name, items in zip(MAPS, (moments, ledger, counts), strict=True):
+                _replace(change.cursor(self._maps[name]), items)
+
+    def append(self, name: str, pairs: Sequence[Pair]) -> None:
+        """Put items whose keys come after all that the map ``name`` holds, in order."""
+        with self._faults():
+            self._changing().cursor(self._maps[name]).putmulti(pairs, append=True)
+
+    def save(self, batch: int, sequence: int) -> None:
+        """Make everything put last, as the state after this batch."""
+        with self._faults():
+            change = self._changing()
+            change.put(_MARKER, _count(batch) + _count(sequence))
+            self._change = None
+            change.commit()
+
+    def abandon(self) -> None:
+        """Forget everything put since the last save."""
+        if self._change is not None:
+            change, self._change = self._change, None
+            change.abort()
+
+    def sync(self) -> None:
+        """Make a state durable that was not while it was built."""
+        with self._faults():
+            self._env.sync(True)
+
+    def contents(self) -> Iterator[tuple[str, bytes, bytes]]:
+        """Everything, put or saved, in order: name of the map, key, value. Not while putting."""
+        for name in MAPS:
+            with self._faults(), self._reading() as view:
+                for key, value in view.cursor(self._maps[name]):
+                    yield name, key, value
+
+    def size(self) -> dict[str, int]:
+        """Entries of each map, as saved; and ``bytes`` on disk."""
+        with self._faults(), self._env.begin() as view:
+            counts = {
+                name: int(view.stat(handle)["entries"]) for name, handle in self._maps.items()
+            }
+        return {**counts, "bytes": (self.folder / DATA).stat().st_blocks * 512}
+
+    def close(self) -> None:
+        """Let go of the files; what was put and not saved is forgotten."""
+        self.abandon()
+        self._env.close()
+
+    def _values(self, name: str, keys: Sequence[bytes]) -> list[bytes]:
+        with self._faults(), self._reading() as view:
+            # In order of the keys, so that neighbours share the way down the tree.
+            found = dict(view.cursor(self._maps[name]).getmulti(sorted(set(keys))))
+        return [found.get(key, b"") for key in keys]
+
+    @contextmanager
+    def _reading(self) -> Iterator[lmdb.Transaction[bytes]]:
+        """The transaction that is being written, if there is one: it sees what was put."""
+        if self._change is not None:
+            yield self._change
+            return
+        with self._env.begin() as view:
+            yield view
+
+    def _changing(self) -> lmdb.Transaction[bytes]:
+        if self._change is None:
+            self._change = self._env.begin(write=True)
+        return self._change
+
+    def _check_size(self) -> None:
+        """A file cut short would only show as a crash, when a page beyond its end is read."""
+        info, page = self._env.info(), int(self._env.stat()["psize"])
+        if (self.folder / DATA).stat().st_size < (int(info["last_pgno"]) + 1) * page:
+            raise StateDamagedError(self.folder, f"{DATA} is cut short")
+
+    def _check_layout(self) -> None:
+        with self._env.begin() as view:
+            found, saved = view.get(_LAYOUT), view.get(_MARKER)
+        if found is None and saved is None:
+            with self._env.begin(write=True) as change:
+                change.put(_LAYOUT, layout_digest())
+        elif found != layout_digest():
+            raise StateDamagedError(self.folder, "another layout of items")
+
+    @contextmanager
+    def _faults(self) -> Iterator[None]:
+        """Say what to do where LMDB or the disk gives up."""
+        try:
+            yield
+        except lmdb.MapFullError as error:
+            self._lost()
+            raise StoreWriteError(
+                f"{self.folder} 的合併狀態已達上限，請聯絡維護人員",
+                f"The state in {self.folder} has used up its address space; that takes a release "
+                "with a larger one",
+            ) from error
+        except (lmdb.DiskError, OSError) as error:
+            self._lost()
+            raise self._unwritable(error) from error
+        except lmdb.Error as error:
+            self._lost()
+            if getattr(error, "code", 0) in _DISK_FAULTS:
+                raise self._unwritable(error) from error
+            raise StateDamagedError(self.folder, str(error)) from error
+
+    def _lost(self) -> None:
+        """After a failed write LMDB lets a transaction do nothing but end."""
+        try:
+            self.abandon()
+        except lmdb.Error:
+            self._change = None
+
+    def _unwritable(self, error: Exception) -> StoreWriteError:
+        return StoreWriteError(
+            f"{self.folder} 的合併狀態無法寫入（{error}）。請清出磁碟空間或修正權限後再執行一次；"
+            "下次開啟會由資料表補齊",
+            f"The state in {self.folder} can't be written ({error}). Free disk space or mend the "
+            "permissions and run again; the next opening completes it from the tables",
+        )
+
+
+_DISK_FAULTS: Final = {
+    errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG,
+}  # fmt: skip
+
+
+def _replace(cursor: lmdb.Cursor[bytes], items: Mapping[bytes, bytes]) -> None:
+    cursor.putmulti(sorted(item for item in items.items() if item[1]))
+    for key in _gone(items):
+        if cursor.set_key(key):
+            cursor.delete()
+
+
+def _gone(items: Mapping[bytes, bytes]) -> Iterable[bytes]:
+    return sorted(key for key, value in items.items() if not value)
+
+
+def _number(value: bytes) -> int:
+    return int.from_bytes(value, "little", signed=True)
+
+
+def _count(number: int) -> bytes:
+    return number.to_bytes(COUNT_BYTES, "little", signed=True)
