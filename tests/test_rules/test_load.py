@@ -15,7 +15,25 @@ EACH = changed(
     'broken_when: "num({count}) > 1 and some(D04 in {\\"{kind}\\"})"',
     changed("field: M49", 'field: "{count}"', changed("改正 M49", "改正 {count}")),
 )
+STATE = changed(
+    "by: record\nfield: M49\nbroken_when: M49 >= M11",
+    "by: state\nneeds: state\nfield: M49",
+    GOOD[: GOOD.index("examples:")],
+)
+BROKEN = '  - records: [{base: makeup, expect: ""}, {base: makeup, expect: "M49:D060;"}]\n'
+KEPT = '  - records: [{base: makeup, expect: ""}]\n'
 BAD = {
+    "no history": (STATE, ":1: histories has none that breaks makeup/late; add one with M49:D060"),
+    "no failing history": (STATE + "histories:\n" + KEPT, "none that breaks makeup/late"),
+    "no passing history": (STATE + "histories:\n" + BROKEN, "none that keeps makeup/late"),
+    "history of a record": (GOOD + "histories:\n" + KEPT, "histories are for decided_by: state"),
+    "history without records": (STATE + "histories: [{for: x}]\n", "records is missing"),
+    "history for no each": (STATE + "histories:\n" + KEPT.replace("- ", "- for: x\n    "),
+                            "for names a row of each, but the rule has no each"),
+    "for in a history": (STATE + "histories:\n" + KEPT.replace("{base", "{for: x, base"),
+                         "for belongs to the history"),
+    "tables in a history": (STATE + "histories:\n" + KEPT.replace("{base", "{address: a, base"),
+                            "knows no reference tables"),
     "unknown key": (GOOD + "stop: yes\n",
                     ":17: unknown key stop; known are"),
     "unknown key within": (changed("section:", "page: 3, section:"), ":11: unknown key page"),
@@ -84,6 +102,14 @@ def test_good_rule_is_read_whole(tmp_path: Path) -> None:
     assert rule.authority[0].section == "R-MK-3"
     assert rule.examples[1].set == {"M49": "1140310091122"}
     assert not rule.stops
+
+
+def test_histories_are_read_in_order(tmp_path: Path) -> None:
+    text = STATE + "histories:\n" + BROKEN + KEPT
+    (rule,) = load_rules(catalogue_of(tmp_path, makeup__late=text))
+    assert [[r.expect for r in history.records] for history in rule.histories] == [
+        ["", "M49:D060;"], [""],
+    ]  # fmt: skip
 
 
 def test_two_rules_may_not_share_an_id(tmp_path: Path) -> None:
