@@ -58,9 +58,6 @@ class Layout:
         """The state of the official merge or that of the pre-checks."""
         return self.root / "state" / mode
 
-    def state(self, mode: Mode) -> Path:
-        return self.root / "state" / mode
-
     def table(self, name: str) -> Path:
         return self.root / "tables" / name
 

@@ -22,7 +22,7 @@ from pipeline.errors import StoreUnusableError, StoreWriteError
 from pipeline.state_items import SLOT, VISIT
 from pipeline.store.layout import sync_folder
 
-MAP_BYTES: Final = 1 << 40
+MAP_BYTES: Final = 1 << 38
 """Address space, not disk: the file grows as it is used."""
 
 DATA: Final = "data.mdb"
@@ -233,7 +233,12 @@ class StateDb:
             self._lost()
             if getattr(error, "code", 0) in _DISK_FAULTS:
                 raise self._unwritable(error) from error
-            raise StateDamagedError(self.folder, str(error)) from error
+            if isinstance(error, _DAMAGE):
+                raise StateDamagedError(self.folder, str(error)) from error
+            raise StoreUnusableError(
+                f"{self.folder} 的合併狀態無法開啟（{error}），請再執行一次",
+                f"The state in {self.folder} can't be used now ({error}); run again",
+            ) from error
 
     def _lost(self) -> None:
         """After a failed write LMDB lets a transaction do nothing but end."""
@@ -254,6 +259,11 @@ class StateDb:
 _DISK_FAULTS: Final = {
     errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG,
 }  # fmt: skip
+
+_DAMAGE: Final = (
+    lmdb.CorruptedError, lmdb.InvalidError, lmdb.PageNotFoundError, lmdb.VersionMismatchError,
+    lmdb.IncompatibleError, lmdb.PanicError,
+)  # fmt: skip
 
 
 def _replace(cursor: lmdb.Cursor[bytes], items: Mapping[bytes, bytes]) -> None:
