@@ -18,8 +18,8 @@ from rules.lookups import tables_of
 from rules.model import Edition, Rule
 from rules.plan import Node, Plan, PlannedRule, Scope
 from rules.terms import Term, join, member, over, value_of
-from schemas import V1, V2, Version, every_field, layout_of
-from schemas.fields import VISITS
+from schemas import V1, V2, Version, every_field, layout_of, layouts
+from schemas.fields import REGISTRATIONS, VISITS
 
 _FOLDS_ORDERS = ("some", "every", "count")
 _COMMUTES = ("and", "or", "equal", "add")
@@ -146,11 +146,14 @@ def _day(text: str) -> Term:
 
 
 def _hash(nodes: list[Node], rules: list[PlannedRule], layout: str) -> str:
-    """The first 16 hex digits of the SHA-256 of nodes, rules and code lists, spelled one way."""
-    content = {
+    """The first 16 hex digits of the SHA-256 of nodes, rules and code lists, spelled one way.
+    Of registrations their fields as well, few as they are."""
+    content: dict[str, object] = {
         "nodes": [asdict(node) for node in nodes],
         "rules": [asdict(rule) for rule in rules],
         "lists": canonical_lists(layout),
     }
+    if layout == REGISTRATIONS:
+        content["fields"] = [asdict(field) for field in layouts()[layout].values()]
     spelled = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(spelled.encode()).hexdigest()[:16]

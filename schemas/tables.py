@@ -163,6 +163,24 @@ BATCHES = _schema(
 )
 """Which table versions belong together: ``versions`` is table name -> Delta version."""
 
+REGISTRATIONS = _schema(
+    _must("insured_unit", pa.string()),
+    _must("file_date", pa.date32()),
+    _must("R01", pa.string()),
+    _must("R02", pa.string()),
+    pa.field("R03", pa.string()),
+    _must("received_at", _UTC),
+    _must("sequence", pa.int64()),
+    _must("upload_id", pa.string()),
+    _must("row", pa.int32()),
+    _must("byte_offset", pa.int64()),
+    _must("byte_length", pa.int64()),
+    _must("plan", pa.string()),
+)
+"""Every accepted row of card-registration files: id, e-mail, and phone where it is one. ``row``
+counts from 1, the place is that of its line in the file. Of several rows of one person (R01) the
+one with the highest sequence counts (assumed: the documents do not say)."""
+
 
 @dataclass(frozen=True)
 class Table:
@@ -181,6 +199,7 @@ TABLES: dict[str, Table] = {
     "held": Table(HELD),
     "uploads": Table(UPLOADS),
     "batches": Table(BATCHES),
+    "registrations": Table(REGISTRATIONS),
 }
 """Every table by name. Pre-check tables have the same columns under ``precheck_`` and the name."""
 

@@ -16,7 +16,7 @@ STAGES = (
     ("version", "columns", "outcome", "limits", "errors", "references"),
     ("kernels", "references", "decode", "tokens", "rows", "transcript", "builder", "diagnose"),
     ("join", "parse_fast", "parse_lxml", "parse", "arrow", "places"),
-    ("ready", "flood", "validate", "leave_out", "core"),
+    ("ready", "flood", "validate", "leave_out", "core", "register"),
 )  # fmt: skip
 PURE = {name for stage in STAGES for name in stage} - {"kernels", "version"} | {"merge"}
 ALLOWED = {"pathlib", "pathlib.PurePath"}  # names of paths, not files

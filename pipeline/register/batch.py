@@ -16,6 +16,7 @@ from schemas.fields import REGISTRATIONS, registration_fields
 FILE_FIELDS = tuple(f.id for f in registration_fields().values() if not f.is_order)
 ROW_FIELDS = tuple(f.id for f in registration_fields().values() if f.is_order)
 
+_ROOM = bytes(64)  # kernels may read over the end of a text
 _Entry = tuple[bool, int, int, int, int]  # (of a row, field, row, offset, length)
 
 
@@ -29,7 +30,7 @@ def batch_of(payload: bytes, sheet: Sheet, named: dict[str, str]) -> Batch:
     none, rows = np.zeros(0, np.int32), len(sheet.cells)
     first, one = np.zeros(1, np.int32), np.ones(1, np.int32)
     return Batch(
-        buffer=np.frombuffer(bytearray(payload + tail.text), np.uint8),
+        buffer=np.frombuffer(bytearray(payload + tail.text + _ROOM), np.uint8),
         tail=len(payload),
         start=np.zeros(1, np.int64),
         stop=np.full(1, len(payload), np.int64),
@@ -43,7 +44,7 @@ def batch_of(payload: bytes, sheet: Sheet, named: dict[str, str]) -> Batch:
         record_head=first,
         first_order=np.array([0, rows], np.int32),
         order_record=np.zeros(rows, np.int32),
-        order_offset=np.array(sheet.starts, np.int32),
+        order_offset=np.array(sheet.places, np.int32).reshape(-1, 2)[:, 0].copy(),
         moved=tail.moved(),
         faults=Faults(none, none, none.astype(np.uint8), none, none, none, ()),
         layout=REGISTRATIONS,

@@ -42,12 +42,12 @@ class Cell:
 @dataclass
 class Sheet:
     """The rows of a file. ``cells`` has per row the columns, then what is extra, then what can't be
-    read; ``None`` where it isn't there. ``lines`` are their line numbers from 1, ``starts`` and
-    ``blank`` the offsets of their lines and the number of lines that hold nothing."""
+    read; ``None`` where it isn't there. ``lines`` are the numbers of their lines from 1, ``places``
+    offset and length of these; ``blank`` is the number of lines that hold nothing."""
 
     cells: list[tuple[Cell | None, ...]] = field(default_factory=list)
     lines: list[int] = field(default_factory=list)
-    starts: list[int] = field(default_factory=list)
+    places: list[tuple[int, int]] = field(default_factory=list)
     header: Cell | None = None
     separator: Cell | None = None
     blank: int = 0
@@ -73,18 +73,13 @@ def read_sheet(payload: bytes, decoded: Decoded, limits: RegisterLimits) -> Shee
         commas = commas or payload.find(b",", start, stop) >= 0
         sheet.cells.append(reader.row(start, stop))
         sheet.lines.append(number)
-        sheet.starts.append(start)
+        sheet.places.append((start, stop - start))
     if not sheet.cells:
         return refusal_at(payload, "R003", len(payload))
     if not commas:
-        first = sheet.starts[0]
-        sheet.separator = reader.separator(first, _end_of_line(payload, first))
+        first, length = sheet.places[0]
+        sheet.separator = reader.separator(first, first + length)
     return sheet
-
-
-def _end_of_line(payload: bytes, start: int) -> int:
-    match = _LINE.match(payload, start)
-    return len(payload) if match is None else match.end(1)
 
 
 class _Reader:
