@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from pipeline.report.catalogue.fragment import Focus, Line, fields_in, fragment
+from pipeline.report.catalogue.histories import ToldHistory, told_histories
 from pipeline.report.catalogue.records import ExampleRecord, example_record
 from pipeline.report.catalogue.words import applies_to, in_force
 from pipeline.report.texts import field_name
@@ -53,12 +54,16 @@ class Row:
 
 @dataclass(frozen=True)
 class Family:
-    """Rules of one file that report ``code``, in catalogue order; never empty."""
+    """Rules of one file that report ``code``, in catalogue order; never empty.
+
+    ``histories`` are those that break and keep a rule on stored uploads.
+    """
 
     code: str
     rules: tuple[Rule, ...]
     failing: Shown | None
     passing: Shown | None
+    histories: tuple[ToldHistory | None, ToldHistory | None]
 
     @property
     def first(self) -> Rule:
@@ -164,6 +169,7 @@ def families(code: str, rules: Iterable[Rule], bases: dict[str, Base]) -> tuple[
 
 
 def _family(code: str, rules: Sequence[Rule], bases: dict[str, Base]) -> Family:
+    histories = told_histories(rules, bases)
     for rule in rules:
         own = [example for example in rule.examples if _breaks(example, rule, code)]
         if own:
@@ -173,8 +179,9 @@ def _family(code: str, rules: Sequence[Rule], bases: dict[str, Base]) -> Family:
                 tuple(rules),
                 _shown(failing, rule, code, bases),
                 None if passing is None else _shown(passing, rule, code, bases),
+                histories,
             )
-    return Family(code, tuple(rules), None, None)
+    return Family(code, tuple(rules), None, None, histories)
 
 
 def _nearest_passing(failing: Example, rule: Rule, code: str) -> Example | None:

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from pipeline.report.catalogue.families import Family, Shown, Wording
 from pipeline.report.catalogue.fragment import Line, State
+from pipeline.report.catalogue.histories import ToldHistory
 from pipeline.report.catalogue.words import CERTAINTIES, DECIDED_BY, SEVERITIES, STATUSES
 from rules.model import Bilingual
 
@@ -42,6 +43,10 @@ def tell(family: Family, console: Console) -> None:
     for shown, is_failing in ((family.failing, True), (family.passing, False)):
         if shown is not None:
             for line in _example(shown, is_failing=is_failing):
+                console.print(Text(_STEP) + line, soft_wrap=True)
+    for told, is_failing in zip(family.histories, (True, False), strict=True):
+        if told is not None:
+            for line in _history(told, is_failing=is_failing):
                 console.print(Text(_STEP) + line, soft_wrap=True)
     console.print()
 
@@ -138,6 +143,27 @@ def _example(shown: Shown, *, is_failing: bool) -> Iterator[Text]:
         yield _fact("參考檔 reference table", f"{name}: {'; '.join(rows)}")
     for line in shown.lines:
         yield _xml(line)
+
+
+def _history(told: ToldHistory, *, is_failing: bool) -> Iterator[Text]:
+    """One line a record, one of what it says, one of the answer."""
+    order = "，依序上傳 uploaded in this order" if len(told.received) > 1 else ""
+    if is_failing:
+        yield Text(f"✗ 不通過 fails{order}", "red")
+    else:
+        yield Text(f"✓ 通過 passes{order}", "green")
+    for number, (moment, answer) in enumerate(zip(told.received, told.answers, strict=True)):
+        yield Text.assemble(
+            (f"{_STEP}{number + 1}. ", "bold"), f"{moment}  ",
+            (answer, "bold red") if answer else ("✓", "green"),
+        )  # fmt: skip
+        said = Text(_STEP * 3)
+        for row in told.rows:
+            cell = row.cells[number]
+            if cell.text or cell.codes:
+                said.append(f"{row.field}={cell.text or '—'} ", "red" if cell.codes else "dim")
+        said.rstrip()
+        yield said
 
 
 def _xml(line: Line) -> Text:
