@@ -24,6 +24,7 @@ _BARE = re.compile(rb'[^",]*+(?=,|\Z)')
 _BLANKS = " \t\u00a0\u3000"
 _NOTHING = ' \t,"\u00a0\u3000'
 _LONGEST_HEADER = 400
+_VISIBLE = {"\t": "Tab"}
 _SEPARATORS = "\t;|，；、"
 _HEADER_WORDS = (
     "身分證", "身份證", "證號", "電子郵件", "信箱", "電話", "手機", "mail", "phone", "identity",
@@ -111,7 +112,7 @@ class _Reader:
             return None
         before, found = line[: min(places)], line[min(places)]
         offset = start + len(before.encode(self._codec))
-        return Cell(offset, len(found.encode(self._codec)), found)
+        return Cell(offset, len(found.encode(self._codec)), _VISIBLE.get(found, found))
 
     def row(self, start: int, stop: int) -> tuple[Cell | None, ...]:
         """The cells of a line."""
