@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from itertools import groupby
 from pathlib import Path
 
@@ -23,9 +24,14 @@ class Sending:
     """One upload, and when it was received."""
 
     name: str
-    payload: bytes
+    records: tuple[Record, ...]
     received_at: datetime
     mode: Mode = "official"
+
+    @cached_property
+    def payload(self) -> bytes:
+        """Its bytes."""
+        return upload(self.records)
 
     @property
     def envelope(self) -> Envelope:
@@ -54,7 +60,7 @@ class Scenario:
         assert len({record.institution for record in records}) == 1, "an upload has one sender"
         name = f"{len(self.sent):04}.xml"
         mode: Mode = "precheck" if self.precheck else "official"
-        self.sent.append(Sending(name, upload(records), self.now, mode))
+        self.sent.append(Sending(name, records, self.now, mode))
         return told(self.replay.take(name, self.sent[-1].payload, self.sent[-1].envelope))
 
     def send_each(self, *records: Record) -> list[str]:
