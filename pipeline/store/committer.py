@@ -17,8 +17,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
+import pyarrow.compute as pc
+
 from pipeline.store.datafiles import sync_folders
-from pipeline.store.delta import ALL_TABLES, DeltaTables, TableCommit
+from pipeline.store.delta import DeltaTables, TableCommit
 from pipeline.store.failures import write_failures
 from pipeline.store.journal import Entry, Journal
 from pipeline.store.layout import Layout, StoreConfig
@@ -70,9 +72,11 @@ class Committer:
         self.batch = batch
         return batch
 
-    def versions_after(self, changed: Sequence[str]) -> list[tuple[str, int]]:
-        """The version of every table once these have got one more commit."""
-        return [(name, self.tables.version(name) + (name in changed)) for name in ALL_TABLES]
+    @property
+    def last_sequence(self) -> int:
+        """The highest sequence of any upload, from the statistics; 0 if there is none."""
+        adds = self.tables.adds("uploads")
+        return int(pc.max(adds["max.sequence"]).as_py()) if len(adds) else 0
 
     def _bring(self, entry: Entry) -> None:
         now = int(time.time() * 1000)

@@ -9,26 +9,23 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from pipeline.archive import Archive
 from pipeline.outcome import Mode
-from pipeline.state import MemoryState
+from pipeline.store.appended import append, batch_row
 from pipeline.store.committer import Committer
 from pipeline.store.current import CurrentTables
-from pipeline.store.datafiles import DataFile, write_data_file
-from pipeline.store.delta import PRECHECK, TableCommit, file_schema, table_of
+from pipeline.store.delta import PRECHECK, TableCommit
 from pipeline.store.failures import write_failures
 from pipeline.store.layout import DEFAULT_BUCKETS
 from pipeline.store.opening import WAIT_SECONDS, open_tables
 from pipeline.store.redelivery import Redeliveries
-from pipeline.store.segments import SegmentedTables
+from pipeline.store.state_db import StateDb
 from pipeline.store.uploads import Uploads
 
 __all__ = ["WAIT_SECONDS", "Store", "open_store"]
@@ -49,18 +46,18 @@ class Store:
         self._prefix = PRECHECK if mode == "precheck" else ""
         self._staged: dict[str, list[pa.Table]] = defaultdict(list)
         self._uploads = Uploads(self._layout, committer.tables)
-        self._sequence = self._uploads.last_sequence
+        self._sequence = committer.last_sequence
         self._first_sequence = self._sequence + 1
         self.visits = self._current("visits", "orders", key="visit_key")
         self.ledger = self._current("prescriptions", key="prescription_id")
-        self.state = MemoryState()
-        names = [self._prefix + name for name in ("visits", "orders")]
-        self.current = SegmentedTables(self._layout, committer.tables, names, self.state)
+        self.state = StateDb(self._layout.state(mode))
         self.redeliveries = Redeliveries(committer.tables, mode)
         self.archive = Archive(self._layout.raw)
 
     def close(self) -> None:
         """Let go of the files. What was staged and not committed is forgotten."""
+        self.state.abandon()
+        self.state.close()
         self.archive.close()
 
     def next_sequence(self) -> int:
@@ -105,11 +102,14 @@ class Store:
         with write_failures():
             # Step 1: the archive
             self.archive.sync()
-        batch = self._committer.commit(self._write)
+        batch = self._committer.commit(self._write, self._save_state)
         self._staged.clear()
         self._first_sequence = self._sequence + 1
         self.redeliveries.committed()
         return batch
+
+    def _save_state(self, batch: int) -> None:
+        self.state.save(batch, self._sequence)
 
     def _current(self, *names: str, key: str) -> CurrentTables:
         prefixed = [self._prefix + name for name in names]
@@ -118,38 +118,20 @@ class Store:
     def _write(self, batch: int) -> list[TableCommit]:
         """Every data file of a batch, by table, in the order of their commits."""
         commits = [
-            *(c for c in self.current.write(batch) if c.added or c.removed),
             *self.visits.write(batch),
             *self.ledger.write(batch),
         ]
         for name in _APPENDED:
             if self._staged[name]:
                 stored = self._prefix + name if name == "history" else name
-                commits.append(self._append(stored, batch, pa.concat_tables(self._staged[name])))
+                rows = pa.concat_tables(self._staged[name])
+                commits.append(append(self._layout, stored, batch, rows))
         if not self._uploads.only_redelivered:
-            names = [c.table for c in commits] + ["batches", "uploads"]
-            commits.append(self._append("batches", batch, self._batch_row(batch, names)))
+            changed = [c.table for c in commits] + ["batches", "uploads"]
+            sequences = self._first_sequence, self._sequence
+            row = batch_row(self._committer.tables, batch, sequences, changed)
+            commits.append(append(self._layout, "batches", batch, row))
         return [*commits, *self._uploads.write(batch)]
-
-    def _append(self, name: str, batch: int, rows: pa.Table) -> TableCommit:
-        """Files for new rows of a table, one a partition."""
-        folder, files = self._layout.table(name), list[DataFile]()
-        partition_by = table_of(name).partition_by
-        for count, (partition, part) in enumerate(_partitions(rows, partition_by)):
-            plain = part.select(file_schema(name).names).cast(file_schema(name))
-            files.append(write_data_file(folder, f"{batch:08d}-{count:04d}", plain, partition))
-        return TableCommit(name, tuple(files))
-
-    def _batch_row(self, batch: int, changed: list[str]) -> pa.Table:
-        """Which versions belong together once this batch is in every table."""
-        row = {
-            "batch": batch,
-            "sequence_from": self._first_sequence,
-            "sequence_to": self._sequence,
-            "committed_at": datetime.now(UTC),
-            "versions": self._committer.versions_after(changed),
-        }
-        return pa.Table.from_pylist([row], schema=table_of("batches").schema)
 
 
 @contextmanager
@@ -172,15 +154,3 @@ def open_store(
             yield store
         finally:
             store.close()
-
-
-def _partitions(
-    rows: pa.Table, partition_by: tuple[str, ...]
-) -> Iterator[tuple[dict[str, str], pa.Table]]:
-    """Rows by the value of their partition column; all of them where there is none."""
-    if not partition_by:
-        yield {}, rows
-        return
-    (name,) = partition_by
-    for value in pc.unique(rows[name]):
-        yield {name: str(value.as_py())}, rows.filter(pc.equal(rows[name], value))

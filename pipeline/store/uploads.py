@@ -30,12 +30,6 @@ class Uploads:
         self._redelivered = 0
 
     @property
-    def last_sequence(self) -> int:
-        """The highest sequence of any upload, from the statistics; 0 if there is none."""
-        adds = self._tables.adds(_TABLE)
-        return int(pc.max(adds["max.sequence"]).as_py()) if len(adds) else 0
-
-    @property
     def empty(self) -> bool:
         """Whether nothing waits for the next commit."""
         return self._staged == 0
