@@ -62,10 +62,11 @@ def read_sheet(payload: bytes, decoded: Decoded, limits: RegisterLimits) -> Shee
         start, stop = match.span(1)
         if start == len(payload):
             break
-        if len(sheet.cells) == limits.rows or number > limits.lines:
+        blank = reader.is_blank(start, stop)
+        if number > limits.lines or (len(sheet.cells) == limits.rows and not blank):
             most = f"{limits.rows:,}"
             return refusal_at(payload, "R002", start, f"上限 {most} 列", f"at most {most} rows")
-        if reader.is_blank(start, stop):
+        if blank:
             sheet.blank += 1
             continue
         if not sheet.cells and sheet.header is None and reader.is_header(start, stop):
