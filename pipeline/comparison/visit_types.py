@@ -13,6 +13,11 @@ _DOCUMENT_001: Final = {
 _LISTS: Final = ("M07_v1_only", "M07")
 
 
+def visit_type_names() -> dict[str, str]:
+    """Code → name in 繁體中文, of every visit type known."""
+    return {code: visit_type_name(code)[0] for listed in _LISTS for code in code_names(listed)}
+
+
 def visit_type_name(code: str) -> tuple[str, str]:
     """The name in 繁體中文 and English; the code itself where nothing is known of it."""
     for listed in _LISTS:
