@@ -1,157 +1,107 @@
-"""PURE, given a State: validated uploads → what the merge decides of them, with its findings.
+"""PURE, given a State: validated uploads → what the merge decides of them.
 
-Gathers what the merge needs, runs it, and says which records become live versions, which versions
-are no longer live, and which records a state rule breaks.
+Gathers what the merge needs, runs it, and says what becomes of the tables, of the state and of the
+records that a state rule breaks. Does not change the state.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
-from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from pipeline.columns import Batch, Int32, Int64, UInt8
+from pipeline.candidates import Candidates, candidates, work_of
+from pipeline.changes import Changes
+from pipeline.columns import Int64
 from pipeline.core import Processed
-from pipeline.duty import LATE, LATE_EMERGENCY, late
-from pipeline.kernels import latest
-from pipeline.keys import Candidates, month_of
-from pipeline.merge import Merged, MergePolicy, Records, merge
-from pipeline.outcome import Envelope, Findings, Mode, Verdict
-from pipeline.places import places
+from pipeline.keys import live_keys
+from pipeline.ledger import ledger_changes
+from pipeline.merge import Hold, Merged, MergePolicy, Work, merge
+from pipeline.outcome import Mode
+from pipeline.recall import Known
+from pipeline.remember import Remembered, remember
 from pipeline.state import State
-from rules.plan import Plan
-
-TAIPEI: Final = ZoneInfo("Asia/Taipei")
-
-RULES: Final = {
-    (latest.NOT_OWN, True): "state/not-own-record",
-    (latest.NOT_OWN, False): "state/delete-of-not-own-record",
-    (latest.TOO_LATE, True): "state/correction-too-late",
-    (latest.NOT_THERE, False): "state/delete-of-unknown",
-}
-"""The rule that an outcome breaks, by whether the record is a put."""
-
-
-def decided_rules(mode: Mode) -> frozenset[str]:
-    """The state rules that a merge decides; a pre-check knows pre-checked records only, and has
-    no duty to come in time."""
-    if mode == "precheck":
-        return frozenset(RULES.values()) - {RULES[latest.NOT_THERE, False]}
-    return frozenset({*RULES.values(), LATE, LATE_EMERGENCY})
+from pipeline.state_findings import severities, with_findings
+from pipeline.state_items import Items
 
 
 @dataclass(frozen=True)
-class Decisions:
-    """What became of the accepted records of a batch.
+class Decided:
+    """What became of the records of a batch.
 
-    ``outcome`` is per candidate. ``entries`` are the distinct keys in the state, ``merged`` what
-    the merge gave for them, ``first`` a candidate of each. ``winners`` are candidates that hold
-    their key now, in order; ``applied`` those that belong in the history.
+    ``processed`` has the findings and verdicts of the merge, ``remembered`` is for the state.
+    ``standing``: by row of a rejected correction, sequence and record of the version that stands.
     """
 
+    processed: Processed
     candidates: Candidates
-    outcome: UInt8
-    entries: Int32
+    work: Work
+    before: Known
     merged: Merged
-    first: Int64
+    remembered: Remembered
 
     @property
-    def winners(self) -> Int32:
-        holders = self.merged.latest[self.merged.latest >= 0]
-        return np.sort(holders)
+    def held(self) -> tuple[Hold, ...]:
+        """Uploads of which nothing was merged."""
+        return self.merged.held
+
+    @property
+    def standing(self) -> dict[int, tuple[int, int]]:
+        at = np.flatnonzero(self.merged.standing >= 0)
+        versions = zip(
+            self.merged.standing[at].tolist(), self.merged.standing_record[at].tolist(), strict=True
+        )
+        return dict(zip(self.candidates.row[at].tolist(), versions, strict=True))
+
+    @property
+    def winners(self) -> Int64:
+        """Candidates that are live versions now, in order."""
+        return np.sort(self.merged.holder[self.merged.holder >= 0]).astype(np.int64)
+
+    @property
+    def replaced(self) -> tuple[Items, Int64]:
+        """Versions that are no longer live, and a candidate of the same key for each."""
+        gone = np.flatnonzero(self.merged.changed & (self.before.live == 1))
+        named = np.empty(len(self.before.live), np.int64)
+        named[self.work.records["entry"]] = np.arange(len(self.candidates))
+        return self.before.entries[gone], named[gone]
 
     @property
     def applied(self) -> Int64:
-        return np.flatnonzero(self.outcome == latest.DONE).astype(np.int64)
+        """Candidates that belong in the history."""
+        return np.flatnonzero(self.merged.done).astype(np.int64)
 
-    @property
-    def removed(self) -> tuple[Int32, Int64]:
-        """Entries whose version before is no longer live, and a candidate that names each."""
-        gone = self.merged.removed == 1
-        return self.entries[gone], self.first[gone]
-
-
-def decide(processed: Processed, found: Candidates, state: State, policy: MergePolicy) -> Decisions:
-    """Merge a batch whose uploads stand in sequence order. Does not change the state."""
-    upload = processed.batch.record_upload[found.row]
-    entries, first, key = np.unique(
-        state.entries(found.key), return_index=True, return_inverse=True
-    )
-    records = Records(
-        key.astype(np.int64),
-        found.action,
-        _institutions(processed.envelopes, state)[upload],
-        found.visit_month,
-        _received_months(processed.envelopes)[upload],
-    )
-    merged = merge(state.known(entries), records, policy)
-    return Decisions(found, merged.outcome, entries, merged, first.astype(np.int64))
+    def ledger(self, buckets: int) -> Changes:
+        """What happens to ``prescriptions``."""
+        return ledger_changes(self.before, self.merged, buckets)
 
 
-def with_findings(
-    processed: Processed, decided: Decisions, mode: Mode, policy: MergePolicy
-) -> Processed:
-    """The uploads with the findings of the merge among the others, and the verdicts they lead to.
+def decide(
+    processed: Processed, sequences: Sequence[int], state: State, policy: MergePolicy,
+    *, guarded: bool = True,
+) -> Decided:  # fmt: skip
+    """Merge a batch whose uploads stand in order of their ``sequences``.
 
-    A pre-check knows pre-checked records only, so there "no such record" is not checked; nor has
-    it a duty to come in time.
+    ``guarded``: uploads that would delete too much are held; a released one isn't asked again.
     """
-    found, done = decided.candidates, decided.outcome == latest.DONE
-    rule = _broken_rules(processed.plan, decided)
-    if mode == "precheck":
-        rule[decided.outcome == latest.NOT_THERE] = -1
-    else:
-        first = done & (decided.merged.first == 1)
-        rule = np.where(done, late(processed, found, first, policy), rule).astype(np.int32)
-    broken = rule >= 0
-    if not broken.any():
-        return processed
-    row = found.row[broken]
-    findings = _findings(processed, row.astype(np.int32), rule[broken])
-    verdict = processed.verdict.copy()
-    verdict[row] = np.where(done[broken], Verdict.WARNED, Verdict.REJECTED)
-    return replace(processed, findings=_together(processed.findings, findings), verdict=verdict)
+    mode = _mode(processed)
+    found = candidates(processed, sequences)
+    known, work = work_of(processed, found, state)
+
+    def live_visits(owner: int, month: int) -> int:
+        return state.live(live_keys(np.array([owner], np.uint64), np.array([month], np.int32)))[0]
+
+    merged = merge(
+        known, work, policy, severities(processed.plan, mode),
+        live_visits if guarded and mode == "official" else None,
+    )  # fmt: skip
+    told = with_findings(processed, found, merged, mode, policy)
+    told = replace(told, held=frozenset(hold.upload for hold in merged.held))
+    return Decided(told, found, work, known, merged, remember(known, merged))
 
 
-def _broken_rules(plan: Plan, decided: Decisions) -> Int32:
-    """The rule each candidate breaks, as an index of the plan's; -1 for none."""
-    put = decided.candidates.action == latest.PUT
-    rule = np.full(len(put), -1, np.int32)
-    for (outcome, of_put), rule_id in RULES.items():
-        rule[(decided.outcome == outcome) & (put == of_put)] = plan.by_id[rule_id]
-    return rule
-
-
-def _findings(processed: Processed, row: Int32, rule: Int32) -> Findings:
-    names, rules = processed.findings.names, processed.plan.rules
-    field_of = {r: names.index(rules[r].field) for r in np.unique(rule).tolist()}
-    field = np.array([field_of[r] for r in rule.tolist()], np.int32)
-    order = np.full(len(row), -1, np.int32)
-    place = places(processed.batch, field, row, order)
-    return Findings(row, order, field, rule, *place, names)
-
-
-def _together(old: Findings, new: Findings) -> Findings:
-    columns = ("record", "order", "field", "rule", "offset", "length", "value_offset",
-               "value_length")  # fmt: skip
-    joined = {c: np.concatenate([getattr(old, c), getattr(new, c)]) for c in columns}
-    place = np.lexsort((joined["field"], joined["order"], joined["record"]))
-    return Findings(**{c: a[place] for c, a in joined.items()}, names=old.names)
-
-
-def _institutions(envelopes: Sequence[Envelope], state: State) -> Int32:
-    return np.array([state.institution_code(e.institution or "") for e in envelopes], np.int32)
-
-
-def _received_months(envelopes: Sequence[Envelope]) -> Int32:
-    return np.array(
-        [month_of(e.received_at.astimezone(TAIPEI).date()) for e in envelopes], np.int32
-    )
-
-
-def record_offsets(batch: Batch, row: Int64) -> Int64:
-    """Where records begin, in bytes of their own upload."""
-    return batch.record_offset[row].astype(np.int64) - batch.start[batch.record_upload[row]]
+def _mode(processed: Processed) -> Mode:
+    """The mode of a batch; its uploads all have the same."""
+    (mode,) = {envelope.mode for envelope in processed.envelopes}
+    return mode

@@ -12,17 +12,17 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.candidates import Candidates
 from pipeline.columns import Batch, Int32, Int64
 from pipeline.core import Processed
-from pipeline.kernels import latest
-from pipeline.keys import Candidates
+from pipeline.kernels.ids import NO_DAY
 from pipeline.merge import MergePolicy
 from pipeline.validate import wall_seconds
 from schemas.fields import fields
 
 LATE: Final = "state/not-within-a-day"
 LATE_EMERGENCY: Final = "state/emergency-not-within-an-hour"
-_EMERGENCY: Final = b"04"
+_EMERGENCY: Final = int.from_bytes(b"04", "big")
 _CLOCK: Final = np.array([36_000, 3_600, 600, 60, 10, 1])  # worth of the digits of HHMMSS
 
 
@@ -35,11 +35,12 @@ def late(
     """
     batch = processed.batch
     rule = np.full(len(found), -1, np.int32)
-    one = np.flatnonzero(first & (found.visit_day != latest.NO_DAY))
+    one = np.flatnonzero(first & (found.visits["day"] != NO_DAY))
     row = found.row[one]
     received = np.array([wall_seconds(e) for e in processed.envelopes], np.int64)
-    taken = received[batch.record_upload[row]] - _visit_seconds(batch, row, found.visit_day[one])
-    emergency = _is_emergency(batch, row)
+    visited = _visit_seconds(batch, row, found.visits["day"][one])
+    taken = received[found.upload[one]] - visited
+    emergency = found.visits["type"][one] == _EMERGENCY
     allowed = np.where(emergency, policy.emergency_duty_seconds, policy.duty_seconds)
     by_id = processed.plan.by_id
     broken = np.where(emergency, by_id[LATE_EMERGENCY], by_id[LATE])
@@ -54,11 +55,3 @@ def _visit_seconds(batch: Batch, row: Int64, day: Int32) -> Int64:
     digits = batch.buffer[clock[:, None] + np.arange(len(_CLOCK))].astype(np.int64) - ord("0")
     seconds: Int64 = day.astype(np.int64) * 86_400 + digits @ _CLOCK
     return seconds
-
-
-def _is_emergency(batch: Batch, row: Int64) -> npt.NDArray[np.bool_]:
-    type_ = fields()["M07"].index
-    at = batch.visits.offset[type_, row]
-    same = (batch.buffer[at] == _EMERGENCY[0]) & (batch.buffer[at + 1] == _EMERGENCY[1])
-    emergency: npt.NDArray[np.bool_] = same & (batch.visits.length[type_, row] == len(_EMERGENCY))
-    return emergency

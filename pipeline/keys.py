@@ -1,74 +1,172 @@
-"""PURE: accepted records → what the merge needs of each: key, person, action, institution, dates.
+"""PURE: treatment ids as keys of 128 bits, and what is read off a key.
 
 A visit's key is its treatment id; where that is a special code, which identifies nothing, the id
-with institution, person and moment of the card. Either way it becomes two integers: the treatment
-id itself, which fits, or a 128-bit digest, whose top bit no treatment id has.
+with institution, person and moment of the card. ``kernels.ids`` says how the bits lie.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import date
 from hashlib import blake2b
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from pipeline.columns import Batch, Int32, Int64, UInt8
-from pipeline.core import Processed
-from pipeline.kernels import latest
-from pipeline.outcome import Verdict
+from pipeline.kernels import ids, table
 from schemas.fields import fields
 
+UInt32 = npt.NDArray[np.uint32]
 UInt64 = npt.NDArray[np.uint64]
 
-_DIGEST_MARK: Final = np.uint64(1 << 63)
-_KEY_FIELDS: Final = ("M15", "M05", "M03", "M11")
-_ACTION_OF_FORMAT: Final = {
-    "A": latest.PUT,
-    "B": latest.PUT,
-    "C": latest.CANCEL,
-    "D": latest.DELETE,
-    "E": latest.UNCANCEL,
-}
-
-
-@dataclass(frozen=True)
-class Candidates:
-    """The accepted records of a batch, in sequence order, as parallel arrays.
-
-    ``row`` is the record's row in the batch; ``key`` (n, 2) uint64; ``person`` a hash of the
-    person, which decides the bucket; ``special`` 1 where the key is the composite; ``action`` one
-    of PUT, DELETE, CANCEL, UNCANCEL; ``visit_day`` days since 1970-01-01 or ``NO_DAY``.
-    """
-
-    row: Int64
-    key: UInt64
-    person: npt.NDArray[np.uint32]
-    special: UInt8
-    action: UInt8
-    visit_day: Int32
-
-    def __len__(self) -> int:
-        return int(self.row.shape[0])
-
-    @property
-    def visit_month(self) -> Int32:
-        """year * 12 + month - 1 of the visit date; ``NO_MONTH`` where there is none."""
-        return months(self.visit_day)
-
-
 NO_MONTH: Final = 1 << 30
+FIRST_MONTH: Final = 2022 * 12
+"""Visits before the format was in use share a partition, so that made-up dates make no files."""
+
+KEY_FIELDS: Final = ("M15", "M05", "M03", "M11")
+_SECOND_SHIFT, _MOMENT_SHIFT = np.uint64(33), np.uint64(ids.REST_BITS)
+_SECONDS: Final = 34**5  # worth of the year's character
+_NO_TEXT: Final = np.zeros(1, np.uint8)
+
+
+class Column(NamedTuple):
+    """Texts of one field: places in a buffer; ``length`` at most 0 where there is nothing."""
+
+    buffer: UInt8
+    offset: Int32
+    length: Int32
+
+
+Columns = Callable[[str], Column]
+
+
+def columns_of_batch(batch: Batch, row: Int64) -> Columns:
+    """The fields of some records of a batch."""
+
+    def column(name: str) -> Column:
+        index = fields()[name].index
+        return Column(
+            batch.buffer, batch.visits.offset[index, row], batch.visits.length[index, row]
+        )
+
+    return column
+
+
+def columns_of_table(rows: pa.Table) -> Columns:
+    """The string columns of a table; a null is nothing."""
+
+    def column(name: str) -> Column:
+        texts = rows[name].combine_chunks()
+        if len(texts) == texts.null_count:
+            nothing = np.zeros(len(texts), np.int32)
+            return Column(_NO_TEXT, nothing, nothing)
+        _, offsets, data = texts.buffers()
+        offset = np.frombuffer(offsets, np.int32)[texts.offset :][: len(texts) + 1]
+        length = np.where(texts.is_valid().to_numpy(False), np.diff(offset), 0).astype(np.int32)
+        return Column(np.frombuffer(data, np.uint8), offset[:-1].copy(), length)
+
+    return column
+
+
+def code_keys(column: Columns) -> tuple[UInt64, UInt8]:
+    """Keys (n, 2), and which of them are treatment ids rather than special codes."""
+    key, normal = code_ids(column("M15"))
+    if not normal.all():
+        m15, m05, m03, m11 = (column(name) for name in KEY_FIELDS)
+        ids.code_composites(*m15, *m05, *m03, *m11, normal, key)
+    return key, normal
+
+
+def code_ids(column: Column) -> tuple[UInt64, UInt8]:
+    """Keys of treatment ids (n, 2), and which are any; the others are 0."""
+    key, normal = (
+        np.empty((len(column.offset), 2), np.uint64),
+        np.empty(len(column.offset), np.uint8),
+    )
+    ids.code_ids(*column, key, normal)
+    return key, normal
+
+
+def spell(key: UInt64) -> pa.StringArray:
+    """Keys as treatment ids or special codes."""
+    out = np.empty(len(key) * ids.ID_LENGTH, np.uint8)
+    ids.spell_ids(np.ascontiguousarray(key), out)
+    offsets = np.arange(len(key) + 1, dtype=np.int32) * ids.ID_LENGTH
+    return pa.StringArray.from_buffers(len(key), pa.py_buffer(offsets), pa.py_buffer(out))
+
+
+def pack(column: Column) -> UInt64:
+    """Codes of institutions and practitioners as numbers; 0 for nothing."""
+    out = np.empty(len(column.offset), np.uint64)
+    ids.pack_codes(*column, out)
+    return out
+
+
+def pack_text(code: str) -> int:
+    """One code as a number, as ``pack``."""
+    text = np.frombuffer(code.encode() or b"\0", np.uint8)
+    length = np.array([len(code.encode())], np.int32)
+    return int(pack(Column(text, np.zeros(1, np.int32), length))[0])
+
+
+def unpack(packed: int) -> str | None:
+    """The code of a number; ``None`` for nothing and for what was no plain code."""
+    letters = []
+    while 0 < packed < 1 << 63:
+        packed, letter = divmod(packed, ids.PACKED)
+        letters.append("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"[letter - 1])
+    return "".join(reversed(letters)) or None
+
+
+def buckets_of(key: UInt64, buckets: int) -> Int64:
+    """The bucket of each key's person."""
+    hashed = np.empty(len(key), np.uint32)
+    ids.hash_persons(np.ascontiguousarray(key), hashed)
+    return (hashed % np.uint32(buckets)).astype(np.int64)
+
+
+def moment_parts(key: UInt64) -> UInt64:
+    """The part of each key (n, 2) that all visits of a person at one second share."""
+    return np.column_stack([key[:, 0], key[:, 1] >> _MOMENT_SHIFT])
+
+
+def moment_keys(parts: UInt64) -> list[bytes]:
+    """``moment_parts`` as keys of the state: nine bytes, in order of time."""
+    spelled = np.empty((len(parts), 9), np.uint8)
+    spelled[:, :8] = parts[:, 0].astype(">u8").view(np.uint8).reshape(-1, 8)
+    spelled[:, 8] = parts[:, 1]
+    return _cut(spelled)
+
+
+def ledger_keys(key: UInt64) -> list[bytes]:
+    """Keys of the state's ledger: sixteen bytes, in order of time."""
+    return _cut(np.ascontiguousarray(key).astype(">u8").view(np.uint8).reshape(-1, 16))
+
+
+def live_keys(owner: UInt64, month: Int32) -> list[bytes]:
+    """Keys of the state's counts: institution and month, twelve bytes."""
+    spelled = np.empty((len(owner), 12), np.uint8)
+    spelled[:, :8] = owner.astype(">u8").view(np.uint8).reshape(-1, 8)
+    spelled[:, 8:] = month.astype(">i4").view(np.uint8).reshape(-1, 4)
+    return _cut(spelled)
 
 
 def months(days: Int32) -> Int32:
     """Days since 1970-01-01 as year * 12 + month - 1; ``NO_MONTH`` for ``NO_DAY``."""
-    known = days != latest.NO_DAY
+    known = days != ids.NO_DAY
     month = np.where(known, days, 0).astype("datetime64[D]").astype("datetime64[M]")
     counted = month.astype(np.int64) + 1970 * 12
     return np.where(known, counted, NO_MONTH).astype(np.int32)
+
+
+def months_of_keys(key: UInt64) -> Int32:
+    """year * 12 + month - 1 of the second in each key."""
+    year, second = np.divmod((key[:, 0] >> _SECOND_SHIFT).astype(np.int64), _SECONDS)
+    start = (year + (102 + 1911 - 1970)).astype("datetime64[Y]").astype("datetime64[D]")
+    return months((start.astype(np.int64) + second // 86_400).astype(np.int32))
 
 
 def month_of(day: date) -> int:
@@ -76,85 +174,48 @@ def month_of(day: date) -> int:
     return day.year * 12 + day.month - 1
 
 
-def candidates(processed: Processed) -> Candidates:
-    """The records that passed validation, ready for the merge."""
-    batch = processed.batch
-    row = np.flatnonzero(processed.verdict != Verdict.REJECTED).astype(np.int64)
-    key = np.empty((len(row), 2), np.uint64)
-    person = np.empty(len(row), np.uint32)
-    special = np.empty(len(row), np.uint8)
-    latest.code_treatment_ids(batch.buffer, *_cells(batch, "M15", row), key, person, special)
-    visit_day = np.empty(len(row), np.int32)
-    latest.visit_days(batch.buffer, *_cells(batch, "M11", row), visit_day)
-    for i in np.flatnonzero(special).tolist():
-        key[i], person[i] = _composite(batch, int(row[i]))
-    return Candidates(row, key, person, special, _actions(batch, row), visit_day)
+def month_text(month: int) -> str:
+    """year * 12 + month - 1 as YYYY-MM; what is not of the format's time, 0000-00."""
+    if not FIRST_MONTH <= month < NO_MONTH:
+        return "0000-00"
+    return f"{month // 12:04d}-{month % 12 + 1:02d}"
 
 
-def buckets_of(found: Candidates, buckets: int) -> set[int]:
-    """The buckets whose persons these records are about."""
-    return set(np.unique(found.person % np.uint32(buckets)).tolist())
+class Numbering:
+    """Numbers for keys (n, 2), from 0 in the order in which they are first asked for."""
+
+    def __init__(self, room: int, seeded_by: bytes) -> None:
+        self._seed = np.frombuffer(blake2b(seeded_by, digest_size=8).digest(), np.uint64)[0]
+        size = 1 << max(4, (2 * room).bit_length())
+        self._slots = np.full(size, table.NO_ENTRY, np.int32)
+        self._keys = np.empty((size // 2, 2), np.uint64)
+        self._count = 0
+
+    @property
+    def keys(self) -> UInt64:
+        """The keys by number."""
+        return self._keys[: self._count]
+
+    def numbers(self, keys: UInt64) -> Int32:
+        """The number of each key; new ones get the next."""
+        if self._count + len(keys) > len(self._keys):
+            self._grow(self._count + len(keys))
+        out = np.empty(len(keys), np.int32)
+        self._count = int(self._find_or_add(self._count, np.ascontiguousarray(keys), out))
+        return out
+
+    def _grow(self, room: int) -> None:
+        present, size = self.keys.copy(), 1 << (2 * room).bit_length()
+        self._slots = np.full(size, table.NO_ENTRY, np.int32)
+        self._keys = np.empty((size // 2, 2), np.uint64)
+        self._find_or_add(0, present, np.empty(len(present), np.int32))
+
+    def _find_or_add(self, count: int, keys: UInt64, out: Int32) -> int:
+        found: int = table.find_or_add(self._slots, self._keys, count, keys, self._seed, out)
+        return found
 
 
-def code_visit_keys(visit_keys: pa.StringArray) -> UInt64:
-    """Stored visit keys as (n, 2) integers, the same as ``candidates`` gave for their records."""
-    count = len(visit_keys)
-    _, offsets, data = visit_keys.buffers()
-    if not count:
-        return np.empty((0, 2), np.uint64)
-    offset = np.frombuffer(offsets, np.int32)[visit_keys.offset :][: count + 1]
-    key, person = np.empty((count, 2), np.uint64), np.empty(count, np.uint32)
-    special = np.empty(count, np.uint8)
-    text = np.frombuffer(data or b"", np.uint8)
-    latest.code_treatment_ids(text, offset[:-1].copy(), np.diff(offset), key, person, special)
-    for i in np.flatnonzero(special).tolist():
-        key[i] = _digest(visit_keys[i].as_py())
-    return key
-
-
-def composite_key(batch: Batch, row: int) -> str:
-    """The visit key of a record whose treatment id is a special code."""
-    return "".join(batch.value(False, fields()[name].index, row) or "" for name in _KEY_FIELDS)
-
-
-def _cells(batch: Batch, name: str, row: Int64) -> tuple[Int32, Int32]:
-    index = fields()[name].index
-    return batch.visits.offset[index, row], batch.visits.length[index, row]
-
-
-def _actions(batch: Batch, row: Int64) -> UInt8:
-    offset, length = _cells(batch, "H01", row)
-    table = np.full(256, latest.PUT, np.uint8)
-    for letter, action in _ACTION_OF_FORMAT.items():
-        table[ord(letter)] = action
-    return table[np.where(length == 1, batch.buffer[offset], 0)]
-
-
-def _composite(batch: Batch, row: int) -> tuple[tuple[np.uint64, np.uint64], int]:
-    person = batch.value(False, fields()["M03"].index, row) or ""
-    return _digest(composite_key(batch, row)), _hash_person(_as_in_id(person))
-
-
-def _digest(visit_key: str) -> tuple[np.uint64, np.uint64]:
-    high, low = np.frombuffer(blake2b(visit_key.encode(), digest_size=16).digest(), ">u8")
-    return np.uint64(high) | _DIGEST_MARK, np.uint64(low)
-
-
-def _as_in_id(person: str) -> bytes:
-    """A person as characters 7-13 of a treatment id: two as they are, seven digits in base 34."""
-    head, digits = person[:2], person[2:9]
-    if not (digits.isascii() and digits.isdigit()):
-        return person[:9].encode()
-    number, out = int(digits), bytearray()
-    for _ in range(5):
-        number, digit = divmod(number, len(latest.ALPHABET))
-        out.append(latest.ALPHABET[digit])
-    return head.encode() + bytes(reversed(out))
-
-
-def _hash_person(person: bytes) -> int:
-    """FNV-1a, 32 bits: the same as the kernel's, so a person has one bucket whatever the key."""
-    hashed = 2166136261
-    for byte in person:
-        hashed = (hashed ^ byte) * 16777619 & 0xFFFFFFFF
-    return hashed
+def _cut(spelled: UInt8) -> list[bytes]:
+    """Rows of bytes as separate keys."""
+    width, whole = spelled.shape[1], spelled.tobytes()
+    return [whole[at : at + width] for at in range(0, len(whole), width)]

@@ -1,22 +1,25 @@
-"""PURE: (state of the touched keys, accepted records in sequence order) → what becomes of them.
+"""PURE: (state, records in sequence order) → (new state, answers). docs/MERGE.md says what it does.
 
-Takes what is known of every key the records name, works through the records in order, and gives an
-outcome per record and the state after. Sequence decides, never a clock; any way of cutting the
-same records into batches ends in the same state. Nothing here reads or writes.
-
-A, B (put): becomes the live version of its key, unless another institution holds that (D086) or
-the live version's correction window is over (BH). D (delete): the key is gone; it must be live
-and the institution's own (D001). C, E: noted, for such a visit only (D001).
+Sequence decides, never a clock; any way of cutting the same records into batches ends in the same
+state. Nothing here reads or writes.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from pipeline.columns import Int32, Int64, UInt8
-from pipeline.kernels import latest
+from pipeline.kernels import merge as kernels
+from pipeline.kernels.merge_faults import DELETE, UNTOUCHED
+from pipeline.keys import UInt32, months
+from pipeline.recall import Known
+from pipeline.state_items import Items
+
+LiveVisits = Callable[[int, int], int]  # (institution, packed; month) -> live visits
 
 
 @dataclass(frozen=True)
@@ -25,64 +28,149 @@ class MergePolicy:
 
     ``correction_months``: a visit may be corrected until the end of this many months after the
     month of the live version's visit date. ``duty_seconds``/``emergency_duty_seconds``: a visit
-    is to be uploaded within this time of the card's (regulation, article 10; document 001).
+    is to be uploaded within this time of the card's (regulation, article 10; document 001). An
+    upload that would delete more than ``held_above`` of an institution's live visits of a month,
+    and ``held_share`` of them or more, is held.
     """
 
     correction_months: int = 1
     duty_seconds: int = 24 * 3600
     emergency_duty_seconds: int = 3600
+    held_above: int = 20
+    held_share: float = 0.3
 
 
 @dataclass(frozen=True)
-class Records:
-    """What the merge looks at, one row a record, in sequence order (then record number).
+class Severities:
+    """Bits of what rejects a record, and of what is neither told nor rejects (pre-check)."""
 
-    ``key`` is the row of its key in ``Known``; ``institution`` an integer per institution;
-    ``visit_month``/``received_month`` year * 12 + month - 1 (``NO_MONTH`` where unknown).
-    """
-
-    key: Int64
-    action: UInt8
-    institution: Int32
-    visit_month: Int32
-    received_month: Int32
+    rejecting: int
+    untold: int = 0
 
 
 @dataclass(frozen=True)
-class Known:
-    """The state of distinct visit keys: whether live, whose, and the month of the visit."""
+class Hold:
+    """An upload that would delete too many: ``deletes`` of ``live`` visits of a month."""
 
-    live: UInt8
-    institution: Int32
-    visit_month: Int32
+    upload: int
+    month: int
+    deletes: int
+    live: int
 
 
 @dataclass(frozen=True)
 class Merged:
-    """``outcome`` (DONE, NOT_OWN, TOO_LATE, NOT_THERE) and ``first`` (a put of a key that was not
-    live) per record; the rest per key.
+    """The state after, and per record what came of it.
 
-    ``after`` is the new state; ``latest`` the record that now holds the key, ``UNTOUCHED``, or
-    ``GONE``; ``removed`` says that the version live before is no longer the live one.
+    ``holder`` per entry: the record that is the live version now, ``UNTOUCHED`` or ``GONE``.
+    ``touched`` per ledger row: it may have changed. Per record: ``done`` (it belongs in the
+    history), ``first`` (a put of a key that was not live), ``broken`` (bits), and the version that
+    stands after a rejected correction: its sequence and record, -1 for none.
     """
 
-    outcome: UInt8
     after: Known
-    latest: Int32
-    removed: UInt8
+    holder: Int32
+    touched: UInt8
+    done: UInt8
     first: UInt8
+    broken: UInt32
+    standing: Int64
+    standing_record: Int32
+    held: tuple[Hold, ...] = ()
+
+    @property
+    def changed(self) -> npt.NDArray[np.bool_]:
+        """Entries that are not as before."""
+        changed: npt.NDArray[np.bool_] = self.holder != UNTOUCHED
+        return changed
 
 
-def merge(known: Known, records: Records, policy: MergePolicy) -> Merged:
-    """Apply records to the state of their keys; last write wins."""
-    live, owner, month = known.live.copy(), known.institution.copy(), known.visit_month.copy()
-    newest = np.full(len(live), latest.UNTOUCHED, np.int32)
-    outcome = np.empty(len(records.key), np.uint8)
-    first = np.empty(len(records.key), np.uint8)
-    latest.last_write_wins(
-        records.key, records.action, records.institution, records.visit_month,
-        records.received_month, policy.correction_months,
-        live, owner, month, newest, first, outcome,
+@dataclass(frozen=True)
+class Work:
+    """Records in sequence order, row for row: ``records`` (``RECORD``), ``visits`` (``VISIT``, what
+    they would be as live versions), ``upload`` (places, ascending)."""
+
+    records: Items
+    visits: Items
+    upload: Int32
+
+
+def merge(
+    known: Known, work: Work, policy: MergePolicy, severities: Severities,
+    live_visits: LiveVisits | None = None,
+) -> Merged:  # fmt: skip
+    """Work through records. ``live_visits`` gives an institution's live visits before all of them,
+    by month; uploads that would delete too many are then held."""
+    count = len(work.records)
+    after = replace(
+        known, entries=known.entries.copy(), live=known.live.copy(), slots=known.slots.copy(),
+        source_of=known.source_of.copy(),
     )  # fmt: skip
-    removed = ((known.live == 1) & (newest != latest.UNTOUCHED)).astype(np.uint8)
-    return Merged(outcome, Known(live, owner, month), newest, removed, first)
+    merged = Merged(
+        after,
+        holder=np.full(len(known.live), UNTOUCHED, np.int32),
+        touched=np.zeros(len(known.issuer), np.uint8),
+        done=np.zeros(count, np.uint8),
+        first=np.zeros(count, np.uint8),
+        broken=np.zeros(count, np.uint32),
+        standing=np.full(count, -1, np.int64),
+        standing_record=np.full(count, -1, np.int32),
+    )
+    held, at = list[Hold](), 0
+    if live_visits is not None:
+        for start, stop in _large_deletes(work, policy):
+            _run(work, at, start, policy, severities, merged)
+            hold = _hold(known, merged, work, slice(start, stop), policy, live_visits)
+            if hold:
+                held.append(hold)
+            at = stop if hold else start
+    _run(work, at, count, policy, severities, merged)
+    return replace(merged, held=tuple(held))
+
+
+def _run(
+    work: Work, start: int, stop: int, policy: MergePolicy, severities: Severities, merged: Merged
+) -> None:
+    after = merged.after
+    kernels.merge(
+        work.records, work.visits, start, stop, policy.correction_months, severities.rejecting,
+        severities.untold, after.entries, after.live, after.group, after.issuer, after.source_of,
+        after.slots, merged.touched, merged.holder, merged.done, merged.first, merged.standing,
+        merged.standing_record, merged.broken,
+    )  # fmt: skip
+
+
+def _large_deletes(work: Work, policy: MergePolicy) -> list[tuple[int, int]]:
+    """The records, from and to, of every upload with more deletes than may go unseen."""
+    deletes = np.bincount(work.upload[work.records["action"] == DELETE])
+    large = np.flatnonzero(deletes > policy.held_above)
+    bounds = np.searchsorted(work.upload, np.stack([large, large + 1]))
+    return [(int(start), int(stop)) for start, stop in bounds.T]
+
+
+def _hold(
+    known: Known, merged: Merged, work: Work, of: slice, policy: MergePolicy,
+    live_visits: LiveVisits,
+) -> Hold | None:  # fmt: skip
+    """Whether an upload is to be held: the first month of which it would delete too much."""
+    now, records = merged.after, work.records[of]
+    owner = work.visits["owner"][of.start]
+    named = np.unique(records["entry"][records["action"] == DELETE])
+    doomed = _by_month(now, named, owner)
+    suspect = [month for month, deletes in doomed.items() if deletes > policy.held_above]
+    if not suspect:
+        return None
+    everything = np.arange(len(now.live))
+    before, after = _by_month(known, everything, owner), _by_month(now, everything, owner)
+    for month in sorted(suspect):
+        live = live_visits(int(owner), month) + after.get(month, 0) - before.get(month, 0)
+        if doomed[month] >= policy.held_share * live:
+            return Hold(int(work.upload[of.start]), month, doomed[month], live)
+    return None
+
+
+def _by_month(state: Known, entries: npt.NDArray[np.integer], owner: np.uint64) -> dict[int, int]:
+    """How many of some entries are live visits of an institution, by visit month."""
+    own = entries[(state.live[entries] == 1) & (state.entries["owner"][entries] == owner)]
+    month, count = np.unique(months(state.entries["day"][own]), return_counts=True)
+    return dict(zip(month.tolist(), count.tolist(), strict=True))

@@ -16,18 +16,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.arrow import order_table, text_column, visit_table
+from pipeline.candidates import TAIPEI
+from pipeline.changes import Changes, GoneRows, NewRows
 from pipeline.columns import Batch, Int32, Int64
 from pipeline.core import Processed
-from pipeline.decisions import TAIPEI, Decisions, record_offsets
-from pipeline.kernels import latest
-from pipeline.keys import NO_MONTH, composite_key
+from pipeline.decisions import Decided
+from pipeline.kernels.ids import NO_DAY
+from pipeline.keys import KEY_FIELDS, buckets_of, month_text, months
+from pipeline.ledger import by_partition
+from pipeline.merge import Hold
 from pipeline.outcome import Counts, Envelope, Refusal
+from pipeline.recall import keys_of
+from pipeline.state_findings import STANDS
 from pipeline.version import ENGINE
 from schemas.fields import fields
-from schemas.tables import ACTIONS, FINDINGS, HISTORY, ORDERS, UPLOADS, VISITS
-
-FIRST_MONTH: Final = 2022 * 12
-"""Visits before the format was in use share a partition, so that made-up dates make no files."""
+from schemas.tables import ACTIONS, FINDINGS, HELD, HISTORY, ORDERS, UPLOADS, VISITS
 
 VALUE_BYTES: Final = 256  # of a finding's value; the whole of it is in the archive
 
@@ -43,94 +46,84 @@ class Receipted:
     envelope: Envelope
 
 
-@dataclass(frozen=True)
-class CurrentRows:
-    """New live versions of one partition: rows of ``visits`` and ``orders``, and who they are.
-
-    ``winner`` indexes the candidates of the batch, row for row with ``visits``.
-    """
-
-    visit_month: str
-    bucket: int
-    visits: pa.Table
-    orders: pa.Table
-    winner: Int64
-
-
-def visit_keys(batch: Batch, decided: Decisions, chosen: Int64) -> pa.StringArray:
+def visit_keys(decided: Decided, chosen: Int64) -> pa.StringArray:
     """The visit keys of some candidates as text."""
-    row = decided.candidates.row[chosen]
+    found, batch = decided.candidates, decided.processed.batch
+    row, normal = found.row[chosen], found.normal[chosen] == 1
     index = fields()["M15"].index
     keys = text_column(batch.buffer, batch.visits.offset[index], batch.visits.length[index], row)
-    special = decided.candidates.special[chosen] == 1
-    if not special.any():
+    if normal.all():
         return keys
-    composite = [composite_key(batch, int(r)) for r in row[special]]
-    return pc.replace_with_mask(keys, pa.array(special), pa.array(composite, pa.string()))
+    composite = [composite_key(batch, int(r)) for r in row[~normal]]
+    return pc.replace_with_mask(keys, pa.array(~normal), pa.array(composite, pa.string()))
 
 
-def current_rows(
-    processed: Processed, uploads: Sequence[Receipted], decided: Decisions, buckets: int
-) -> list[CurrentRows]:
-    """The new live versions, partition by partition."""
-    found = decided.candidates
-    winner = decided.winners.astype(np.int64)
+def composite_key(batch: Batch, row: int) -> str:
+    """The visit key of a record whose treatment id is a special code."""
+    return "".join(batch.value(False, fields()[name].index, row) or "" for name in KEY_FIELDS)
+
+
+def visit_changes(uploads: Sequence[Receipted], decided: Decided, buckets: int) -> Changes:
+    """What happens to ``visits`` and ``orders``."""
+    return Changes(
+        _gone_visits(decided, buckets),
+        _new_visits(uploads, decided, buckets),
+    )
+
+
+def _gone_visits(decided: Decided, buckets: int) -> tuple[GoneRows, ...]:
+    versions, named = decided.replaced
+    if not len(versions):
+        return ()
+    keys = visit_keys(decided, named)
+    bucket = buckets_of(keys_of(versions), buckets)
+    parts = by_partition(months(versions["day"]), bucket)
+    return tuple(
+        GoneRows(partition, keys.take(pa.array(part)), versions["sequence"][part])
+        for partition, part in parts
+    )
+
+
+def _new_visits(
+    uploads: Sequence[Receipted], decided: Decided, buckets: int
+) -> tuple[NewRows, ...]:
+    winner = decided.winners
     if not len(winner):
-        return []
-    bucket = (found.person[winner] % buckets).astype(np.int64)
-    month = found.visit_month[winner].astype(np.int64)
-    month[month < FIRST_MONTH] = NO_MONTH
-    partition = month * buckets + bucket
-    order = np.argsort(partition, kind="stable")
-    winner, partition = winner[order], partition[order]
-    visits = _visits(processed, uploads, decided, winner)
-    orders, parent = _orders(processed, decided, winner, visits)
-    edges = [0, *(np.flatnonzero(np.diff(partition)) + 1).tolist(), len(winner)]
+        return ()
+    version = decided.candidates.visits[winner]
+    parts = by_partition(months(version["day"]), buckets_of(keys_of(version), buckets))
+    winner = winner[np.concatenate([part for _, part in parts])]
+    visits = _visits(uploads, decided, winner)
+    orders, parent = _orders(decided, winner, visits)
+    ends = np.cumsum([len(part) for _, part in parts]).tolist()
     out = []
-    for start, stop in pairwise(edges):
-        of_month, number = divmod(int(partition[start]), buckets)
+    for (partition, _), (start, stop) in zip(parts, pairwise([0, *ends]), strict=True):
         low, high = np.searchsorted(parent, [start, stop]).tolist()
-        out.append(
-            CurrentRows(
-                month_text(of_month),
-                number,
-                visits.slice(start, stop - start),
-                orders.slice(low, high - low),
-                winner[start:stop],
-            )
-        )
-    return out
+        rows = visits.slice(start, stop - start), orders.slice(low, high - low)
+        out.append(NewRows(partition, rows))
+    return tuple(out)
 
 
-def month_text(month: int) -> str:
-    """year * 12 + month - 1 as YYYY-MM; visits without a date of the format's time, 0000-00."""
-    return "0000-00" if month == NO_MONTH else f"{month // 12:04d}-{month % 12 + 1:02d}"
-
-
-def _visits(
-    processed: Processed, uploads: Sequence[Receipted], decided: Decisions, winner: Int64
-) -> pa.Table:
-    batch = processed.batch
+def _visits(uploads: Sequence[Receipted], decided: Decided, winner: Int64) -> pa.Table:
+    batch = decided.processed.batch
     table = visit_table(batch, decided.candidates.row[winner])
     columns = {
         **dict(zip(table.column_names, table.columns, strict=True)),
-        **_provenance(processed, uploads, decided, winner),
-        "visit_key": visit_keys(batch, decided, winner),
+        **_provenance(uploads, decided, winner),
+        "visit_key": visit_keys(decided, winner),
         "treatment_id": table["M15"],
     }
     return _shaped(columns, VISITS)
 
 
-def _orders(
-    processed: Processed, decided: Decisions, winner: Int64, visits: pa.Table
-) -> tuple[pa.Table, Int64]:
+def _orders(decided: Decided, winner: Int64, visits: pa.Table) -> tuple[pa.Table, Int64]:
     """Rows of ``orders``, and of each the row of its visit."""
-    row = decided.candidates.row[winner]
-    first = processed.batch.first_order[row].astype(np.int64)
-    count = processed.batch.first_order[row + 1] - first
+    batch, row = decided.processed.batch, decided.candidates.row[winner]
+    first = batch.first_order[row].astype(np.int64)
+    count = batch.first_order[row + 1] - first
     parent = np.repeat(np.arange(len(row)), count)
     number = np.arange(len(parent)) - np.repeat(np.cumsum(count) - count, count)
-    table = order_table(processed.batch, first[parent] + number)
+    table = order_table(batch, first[parent] + number)
     of_visit = visits.select(["visit_key", "treatment_id", "visit_date", "sequence"]).take(parent)
     columns = {
         **dict(zip(table.column_names, table.columns, strict=True)),
@@ -140,21 +133,19 @@ def _orders(
     return _shaped(columns, ORDERS), parent
 
 
-def history_rows(
-    processed: Processed, uploads: Sequence[Receipted], decided: Decisions
-) -> pa.Table:
+def history_rows(uploads: Sequence[Receipted], decided: Decided) -> pa.Table:
     """One row a record that the merge took, in order."""
     chosen = decided.applied
     index = fields()["M15"].index
-    cells = processed.batch.visits
+    batch = decided.processed.batch
+    cells = batch.visits
     treatment_id = text_column(
-        processed.batch.buffer, cells.offset[index], cells.length[index],
+        batch.buffer, cells.offset[index], cells.length[index],
         decided.candidates.row[chosen],
     )  # fmt: skip
-    order = np.array([latest.PUT, latest.DELETE, latest.CANCEL, latest.UNCANCEL])
-    action = np.argsort(order)[decided.candidates.action[chosen]]
+    action = decided.candidates.action[chosen]  # in the order of ``ACTIONS``
     columns = {
-        **_provenance(processed, uploads, decided, chosen),
+        **_provenance(uploads, decided, chosen),
         "treatment_id": treatment_id,
         "action": pa.array(ACTIONS).take(pa.array(action)),
     }
@@ -162,23 +153,29 @@ def history_rows(
 
 
 def _provenance(
-    processed: Processed, uploads: Sequence[Receipted], decided: Decisions, chosen: Int64
+    uploads: Sequence[Receipted], decided: Decided, chosen: Int64
 ) -> dict[str, pa.Array]:
     """The columns that say where records come from."""
+    processed = decided.processed
     batch, row = processed.batch, decided.candidates.row[chosen]
-    upload = pa.array(batch.record_upload[row])
-    day = decided.candidates.visit_day[chosen]
+    upload = pa.array(decided.candidates.upload[chosen])
+    day = decided.candidates.visits["day"][chosen]
     return {
         "institution": pa.array([e.institution or "" for e in processed.envelopes]).take(upload),
         "upload_id": pa.array([u.upload_id for u in uploads], pa.string()).take(upload),
         "received_at": _moments([u.envelope for u in uploads]).take(upload),
         "sequence": pa.array([u.sequence for u in uploads], pa.int64()).take(upload),
         "record": pa.array(batch.record_number[row]),
-        "byte_offset": pa.array(record_offsets(batch, row)),
+        "byte_offset": pa.array(_record_offsets(batch, row)),
         "byte_length": pa.array(batch.record_length[row].astype(np.int64)),
-        "visit_date": pa.array(day, pa.int32(), mask=day == latest.NO_DAY).cast(pa.date32()),
+        "visit_date": pa.array(day, pa.int32(), mask=day == NO_DAY).cast(pa.date32()),
         "plan": _constant(processed.plan.hash, len(row)),
     }
+
+
+def _record_offsets(batch: Batch, row: Int64) -> Int64:
+    """Where records begin, in bytes of their own upload."""
+    return batch.record_offset[row].astype(np.int64) - batch.start[batch.record_upload[row]]
 
 
 def finding_rows(processed: Processed, uploads: Sequence[Receipted]) -> pa.Table:
@@ -208,7 +205,47 @@ def finding_rows(processed: Processed, uploads: Sequence[Receipted]) -> pa.Table
         "stands_upload_id": pa.nulls(len(found), pa.string()),
         "stands_record": pa.nulls(len(found), pa.int32()),
     }  # fmt: skip
+    columns |= _standing(processed)
     return pa.table([columns[name] for name in FINDINGS.names], schema=FINDINGS)
+
+
+def _standing(processed: Processed) -> dict[str, pa.Array]:
+    """The columns that say which version stands, for the findings that tell it."""
+    found, by_id = processed.findings, processed.plan.by_id
+    versions = (
+        [
+            processed.standing.get(row) if rule == by_id.get(STANDS) else None
+            for row, rule in zip(found.record.tolist(), found.rule.tolist(), strict=True)
+        ]
+        if processed.standing
+        else [None] * len(found)
+    )
+    return {
+        "stands_upload_id": pa.array([v.upload_id if v else None for v in versions], pa.string()),
+        "stands_record": pa.array([v.record if v else None for v in versions], pa.int32()),
+    }
+
+
+def held_rows(uploads: Sequence[Receipted], held: Sequence[Hold]) -> pa.Table:
+    """Rows of ``held`` for uploads that wait for confirmation."""
+    return pa.Table.from_pylist(
+        [held_row(uploads[hold.upload], hold) for hold in held], schema=HELD
+    )
+
+
+def held_row(upload: Receipted, hold: Hold) -> dict[str, object]:
+    """What was counted when an upload was held."""
+    return {
+        "upload_id": upload.upload_id,
+        "action": "hold",
+        "sequence": upload.sequence,
+        "institution": upload.envelope.institution or "",
+        "visit_month": month_text(hold.month),
+        "deletes": hold.deletes,
+        "live": hold.live,
+        "decided_at": upload.envelope.received_at.astimezone(UTC),
+        "by": None,
+    }
 
 
 def _clipped(processed: Processed) -> Int32:
@@ -224,7 +261,7 @@ def _clipped(processed: Processed) -> Int32:
 
 def upload_row(
     upload: Receipted, refusal: Refusal | None, counts: Counts, plan: str, *,
-    encoding: str | None = None, parser: str | None = None,
+    held: bool = False, encoding: str | None = None, parser: str | None = None,
 ) -> dict[str, object]:  # fmt: skip
     """The receipt of one upload: a row of ``uploads``."""
     return {
@@ -236,7 +273,7 @@ def upload_row(
         "mode": upload.envelope.mode,
         "received_at": upload.envelope.received_at.astimezone(UTC),
         "sequence": upload.sequence,
-        "status": "refused" if refusal else "done",
+        "status": "refused" if refusal else "held" if held else "done",
         "refusal_code": refusal.code if refusal else None,
         **asdict(counts),
         "redelivery_of": None,

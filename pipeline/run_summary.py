@@ -17,7 +17,8 @@ MOST_LISTED: Final = 1_000  # of refusals, failures and redeliveries each; the c
 @dataclass
 class RunSummary:
     """``refusals`` are (name, refusal), ``failures`` (name, what went wrong with us),
-    ``redeliveries`` (name, upload id of the first receipt); at most ``MOST_LISTED`` each.
+    ``redeliveries`` (name, upload id of the first receipt), ``holds`` (name, upload id); at most
+    ``MOST_LISTED`` each.
 
     ``codes`` counts findings by NHI error code. ``bytes_taken`` is after unpacking.
     """
@@ -25,6 +26,7 @@ class RunSummary:
     uploads: int = 0
     done: int = 0
     refused: int = 0
+    held: int = 0
     redelivered: int = 0
     failed: int = 0
     bytes_taken: int = 0
@@ -34,6 +36,7 @@ class RunSummary:
     refusals: list[tuple[str, Refusal]] = field(default_factory=list)
     failures: list[tuple[str, str]] = field(default_factory=list)
     redeliveries: list[tuple[str, str]] = field(default_factory=list)
+    holds: list[tuple[str, str]] = field(default_factory=list)
 
     def add_done(self, counts: Counts) -> None:
         """An upload that was taken."""
@@ -55,6 +58,13 @@ class RunSummary:
         self.refused += 1
         if len(self.refusals) < MOST_LISTED:
             self.refusals.append((name, refusal))
+
+    def add_held(self, name: str, upload_id: str) -> None:
+        """An upload that waits for confirmation, since it would delete much."""
+        self.uploads += 1
+        self.held += 1
+        if len(self.holds) < MOST_LISTED:
+            self.holds.append((name, upload_id))
 
     def add_failed(self, name: str, error: Exception) -> None:
         """An upload that we failed on: not answered, to be sent again."""

@@ -6,25 +6,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final, Protocol
 
-import numpy as np
-
 from pipeline.batches import Checked, Checker, Intake, Part
 from pipeline.core import Processed
-from pipeline.decisions import Decisions, decide, with_findings
-from pipeline.keys import buckets_of, candidates
+from pipeline.decisions import Decided, decide
 from pipeline.merge import MergePolicy
-from pipeline.outcome import Counts, Refusal
+from pipeline.outcome import Counts, Refusal, Standing
 from pipeline.results import (
     Receipted,
-    current_rows,
     finding_rows,
+    held_rows,
     history_rows,
     upload_row,
     upload_rows,
-    visit_keys,
+    visit_changes,
 )
 from pipeline.run_summary import RunSummary
-from pipeline.state import NO_SEGMENT
 from pipeline.store.redelivery import FirstReceipt
 from pipeline.store.store import Store
 from pipeline.upload_ids import new_upload_id
@@ -131,18 +127,19 @@ class Settler:
         for one, place, frame in zip(uploads, part.places, part.frames, strict=True):
             size = len(intake.uploads[place].data)
             self._store.keep(bytes.fromhex(one.sha256), size, frame)
-        decided, processed = self._merge(part.processed, uploads)
         known = [
             replace(one, envelope=envelope)
-            for one, envelope in zip(uploads, processed.envelopes, strict=True)
+            for one, envelope in zip(uploads, part.processed.envelopes, strict=True)
         ]
-        self._store.stage("history", history_rows(processed, known, decided))
+        processed = self.merge(part.processed, known)
         self._store.stage("findings", finding_rows(processed, known))
         rows = []
         for i, one in enumerate(known):
             counts, refusal = processed.counts(i), processed.refusals[i]
             if refusal:
                 self._summary.add_refused(one.name, refusal)
+            elif i in processed.held:
+                self._summary.add_held(one.name, one.upload_id)
             else:
                 self._summary.add_done(counts)
             rows.append(
@@ -151,6 +148,7 @@ class Settler:
                     refusal,
                     counts,
                     processed.plan.hash,
+                    held=i in processed.held,
                     encoding=processed.encodings[i],
                     parser=processed.parsers[i],
                 )
@@ -160,24 +158,34 @@ class Settler:
         if self._receipts:
             self._publish.append(self._receipts.prepare(processed, known))
 
-    def _merge(
-        self, processed: Processed, uploads: Sequence[Receipted]
-    ) -> tuple[Decisions, Processed]:
-        """Decide, and move the current tables and the state to what was decided."""
+    def merge(
+        self, processed: Processed, uploads: Sequence[Receipted], *, guarded: bool = True
+    ) -> Processed:
+        """Merge processed uploads, in order of their sequences, into the current tables and the
+        state; gives them with what the merge found.
+
+        ``guarded``: uploads that would delete too much are held.
+        """
         store = self._store
-        found = candidates(processed)
-        store.current.load(buckets_of(found, store.buckets))
-        decided = decide(processed, found, store.state, self._policy)
-        entries, named_by = decided.removed
-        if len(entries):
-            keys = visit_keys(processed.batch, decided, named_by)
-            store.current.drop(store.state.segments(entries), keys)
-        segment_of = np.full(len(decided.candidates), NO_SEGMENT, np.int32)
-        for rows in current_rows(processed, uploads, decided, store.buckets):
-            segment_of[rows.winner] = store.current.add(rows)
-        held = decided.merged.latest
-        store.state.apply(decided.entries, decided.merged, segment_of[np.maximum(held, 0)])
-        return decided, with_findings(processed, decided, self._checker.mode, self._policy)
+        sequences = [one.sequence for one in uploads]
+        decided = decide(processed, sequences, store.state, self._policy, guarded=guarded)
+        store.state.put(*decided.remembered)
+        store.visits.apply(visit_changes(uploads, decided, store.buckets))
+        store.ledger.apply(decided.ledger(store.buckets))
+        store.stage("history", history_rows(uploads, decided))
+        if decided.held:
+            store.stage("held", held_rows(uploads, decided.held))
+        return replace(decided.processed, standing=self._standing(decided, uploads))
+
+    def _standing(self, decided: Decided, uploads: Sequence[Receipted]) -> dict[int, Standing]:
+        """By row of a rejected correction, the upload and record that stand."""
+        versions = decided.standing
+        ids = {one.sequence: one.upload_id for one in uploads}
+        before = sorted({sequence for sequence, _ in versions.values()} - ids.keys())
+        ids.update(zip(before, self._store.upload_ids(before) if before else [], strict=True))
+        return {
+            row: Standing(ids[sequence], record) for row, (sequence, record) in versions.items()
+        }
 
     def commit(self) -> None:
         """Make what was settled durable, then let its receipts be seen."""

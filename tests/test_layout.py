@@ -13,12 +13,18 @@ PACKAGES = ("schemas", "rules", "pipeline")
 
 # Stages from the core outwards. A module may import its own stage and those before it.
 STAGES = (
-    ("version", "columns", "outcome", "limits", "errors", "references"),
+    ("version", "columns", "outcome", "limits", "errors", "references", "state_items"),
     ("kernels", "references", "decode", "tokens", "rows", "transcript", "builder", "diagnose"),
     ("join", "parse_fast", "parse_lxml", "parse", "arrow", "places"),
     ("ready", "flood", "validate", "leave_out", "core", "register"),
+    ("keys", "state", "changes"),
+    ("visit_items", "recall"),
+    ("merge",),
+    ("remember", "ledger", "candidates"),
+    ("duty", "state_findings"),
+    ("decisions",),
 )  # fmt: skip
-PURE = {name for stage in STAGES for name in stage} - {"kernels", "version"} | {"merge"}
+PURE = {name for stage in STAGES for name in stage} - {"kernels", "version"}
 ALLOWED = {"pathlib", "pathlib.PurePath"}  # names of paths, not files
 IMPURE = {
     "os",

@@ -135,7 +135,7 @@ def _person(buffer: UInt8, at: int, count: int) -> int:
         head, digits = _letters(buffer, at, 2), _number(buffer, at + 2, 7)
         if head >= 0 and digits >= 0:
             return head * _YEAR + digits
-    return np.int64(_fnv(_FNV_BASIS, buffer, at, max(count, 0)) % np.uint64(34**7))
+    return int(np.int64(_fnv(_FNV_BASIS, buffer, at, max(count, 0)) % np.uint64(34**7)))
 
 
 @kernel(void(text, i32, i32, text, i32, i32, text, i32, i32, text, i32, i32, u8, u64_2d))
@@ -173,7 +173,7 @@ def code_composites(
 def _person_of(high: np.uint64, low: np.uint64) -> int:
     """The person's 36 bits of a key."""
     person = high << np.uint64(3) | low >> np.uint64(REST_BITS)
-    return np.int64(person & np.uint64((1 << PERSON_BITS) - 1))
+    return int(np.int64(person & np.uint64((1 << PERSON_BITS) - 1)))
 
 
 @kernel(void(u64_2d, u8))

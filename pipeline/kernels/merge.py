@@ -157,7 +157,7 @@ def _take_away(
 ) -> int:  # fmt: skip
     """16 to 22, and what D, C and E do if nothing rejects them."""
     v, action = record.entry, record.action
-    if action != DELETE and record.own < 0:
+    if action != DELETE and not record.normal:
         return 1 << ID_UNUSABLE
     if live[v] and entries[v].owner != new.owner:
         return 1 << NOT_OWN_DELETED
@@ -179,18 +179,18 @@ def _take_away(
 _items, _slots, _records = from_dtype(VISIT)[::1], from_dtype(SLOT)[:, ::1], from_dtype(RECORD)[::1]
 
 
-@kernel(void(_records, _items, u8, scalar, scalar, scalar, _items, u8, i32, i32, i32, _slots, u8,
-             i32, u8, u8, i64, i32, u32))  # fmt: skip
+@kernel(void(_records, _items, scalar, scalar, scalar, scalar, scalar, _items, u8, i32, i32, i32,
+             _slots, u8, i32, u8, u8, i64, i32, u32))  # fmt: skip
 def merge(
-    records: Items, visits: Items, skip: UInt8, window: int, rejecting: int, untold: int,
+    records: Items, visits: Items, start: int, stop: int, window: int, rejecting: int, untold: int,
     entries: Items, live: UInt8, group: Int32, issuer: Int32, source_of: Int32, slots: Items,
     touched: UInt8, holder: Int32, done: UInt8, first: UInt8, standing: Int64,
     standing_record: Int32, out: UInt32,
 ) -> None:  # fmt: skip
     """Work through records in sequence order over the state they touch.
 
-    Per record: ``records`` and ``visits`` (what it would be as a live version); ``skip`` per
-    upload. ``rejecting`` are the bits that reject, ``untold`` those that are neither told nor
+    Per record, from ``start`` to ``stop``: ``records`` and ``visits`` (what it would be as a live
+    version). ``rejecting`` are the bits that reject, ``untold`` those that are neither told nor
     reject but leave a D, C or E without effect. Per entry, changed: ``entries``, ``live``,
     ``source_of`` (ledger row it holds refills of, or -1), ``holder`` (the record that is the live
     version now, ``UNTOUCHED`` or ``GONE``); ``group`` links the visits of a person at one second
@@ -200,13 +200,11 @@ def merge(
     for none) and ``out``, the bits of what is broken.
     """
     rejecting &= ~untold
-    for i in range(records.shape[0]):
+    for i in range(start, stop):
         record, new = records[i], visits[i]
         v, broken = record.entry, 0
         done[i], first[i], standing[i], standing_record[i] = 0, 0, -1, -1
         out[i] = 0
-        if skip[record.upload]:
-            continue
         if record.action == PUT:
             first[i] = live[v] == 0
             broken = (
@@ -226,6 +224,6 @@ def merge(
                     holder[v] = GONE
             broken &= ~untold
         asked = record.action == LOOK or (record.action == PUT and not done[i])
-        if asked and live[v] and entries[v].owner == new.owner and record.own >= 0:
+        if asked and live[v] and entries[v].owner == new.owner and record.normal:
             standing[i], standing_record[i] = entries[v].sequence, entries[v].record
         out[i] = broken

@@ -31,10 +31,10 @@ COUNTS, DISPENSES, ORIGIN, CLEARS_UP = 1, 2, 4, 8
 RECORD: Final = np.dtype(
     [
         ("entry", "<i4"), ("original", "<i4"),  # of its key; of M16, -1 where there is none
-        ("own", "<i4"), ("source", "<i4"),  # ledger rows: of its key; of M16 if it dispenses; or -1
-        ("upload", "<i4"), ("month", "<i4"),  # place of its upload; month of receipt
+        ("own", "<i4"), ("source", "<i4"),  # ledger rows of its key and of M16, -1 for none needed
+        ("month", "<i4"),  # of receipt
         ("original_owner", "<u8"), ("original_number", "<u4"),  # M17, M18
-        ("action", "u1"),
+        ("action", "u1"), ("normal", "u1"),  # normal: its key is a treatment id
     ]
 )  # fmt: skip
 """What the merge looks at of a record besides its ``VISIT``."""
@@ -55,6 +55,7 @@ def _month(day: int) -> int:
 
 @helper
 def kind_of_legs(j: int) -> int:
+    """The refill kind of M33 (0) or M34 (1)."""
     return 2 if j == 0 else 5
 
 

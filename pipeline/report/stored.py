@@ -10,12 +10,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields as dataclass_fields
 from typing import Any
 
-from pipeline.decisions import decided_rules
 from pipeline.limits import Limits
 from pipeline.outcome import Counts, Envelope, Refusal, Verdict
 from pipeline.parse import Parsed, parse_many
 from pipeline.places import ELEMENTS, FIELDS
 from pipeline.report.answer import Answer, Finding, Source
+from pipeline.state_findings import decided_rules
 from rules.plan import Plan
 
 Row = Mapping[str, Any]

@@ -22,7 +22,6 @@ from filelock import FileLock, Timeout
 
 from pipeline.errors import StoreBusyError, StoreUnusableError
 from pipeline.outcome import Mode
-from pipeline.outcome import Mode
 
 FORMAT: Final = 1
 DEFAULT_BUCKETS: Final = 8

@@ -10,9 +10,9 @@ import numpy as np
 import polars as pl
 import pytest
 
+from pipeline.candidates import candidates
 from pipeline.core import process
 from pipeline.duty import LATE, LATE_EMERGENCY, late
-from pipeline.keys import candidates
 from pipeline.merge import MergePolicy
 from pipeline.outcome import Envelope, Mode
 from pipeline.run import RunOptions, run
@@ -28,7 +28,7 @@ def broken(payload: bytes, after: timedelta) -> str | None:
     plan = load_plan()
     processed = process(payload, Envelope(VISIT + after), plan)
     taken = replace(processed, verdict=np.zeros_like(processed.verdict))
-    found = candidates(taken)
+    found = candidates(taken, [1])
     (rule,) = late(taken, found, np.ones(len(found), np.bool_), MergePolicy())
     return None if rule < 0 else plan.rules[rule].id
 

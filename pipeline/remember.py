@@ -1,0 +1,93 @@
+"""PURE: what a merge came to, as the items that a state takes over."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import NamedTuple
+
+import numpy as np
+
+from pipeline.keys import ledger_keys, live_keys, moment_keys, moment_parts, months
+from pipeline.merge import Merged
+from pipeline.recall import Known
+from pipeline.state import Items as Values
+from pipeline.state_items import OPEN, SLOT, VISIT, Items
+
+
+class Remembered(NamedTuple):
+    """The arguments of ``State.put``."""
+
+    moments: Values
+    ledger: Values
+    live: dict[bytes, int]
+
+
+def remember(before: Known, merged: Merged) -> Remembered:
+    """What is to be put to the state that ``before`` was read from."""
+    return Remembered(_moments(merged), _ledger(before, merged), _live(before, merged))
+
+
+def _moments(merged: Merged) -> dict[bytes, bytes]:
+    """The live visits of every person and second where something changed."""
+    after = merged.after
+    moments = np.unique(after.moment[merged.changed])
+    live = np.flatnonzero(np.isin(after.moment, moments) & (after.live == 1))
+    keys = after.keys[live]
+    order = np.lexsort((keys[:, 1], keys[:, 0], after.moment[live]))
+    live = live[order]
+    values = _by_row(
+        after.entries[live], np.searchsorted(moments, after.moment[live]), len(moments)
+    )
+    one = np.full(len(after.live), -1, np.int64)
+    one[after.moment] = np.arange(len(after.moment))  # some entry of each moment
+    names = moment_keys(moment_parts(after.keys[one[moments]]))
+    return dict(zip(names, values, strict=True))
+
+
+def _ledger(before: Known, merged: Merged) -> dict[bytes, bytes]:
+    """The ledger of every prescription where something changed."""
+    slots = merged.after.slots
+    rows = np.flatnonzero(merged.touched)
+    rows = rows[(slots[rows] != before.slots[rows]).any(axis=1)]
+    row, place = np.nonzero(slots["status"][rows] != OPEN)
+    values = _by_row(slots[rows[row], place], row, len(rows))
+    return dict(zip(ledger_keys(before.prescriptions[rows]), values, strict=True))
+
+
+def _by_row(items: Items, row: np.ndarray, rows: int) -> list[bytes]:
+    """The bytes of each row's items; ``row`` ascending."""
+    ends = np.searchsorted(row, np.arange(rows + 1)) * items.dtype.itemsize
+    whole = items.tobytes()
+    return [whole[a:b] for a, b in zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True)]
+
+
+def _live(before: Known, merged: Merged) -> dict[bytes, int]:
+    """Differences of the live visits, by institution and month."""
+    counted = Counter[bytes]()
+    for state, sign in ((before, -1), (merged.after, 1)):
+        at = np.flatnonzero(merged.changed & (state.live == 1))
+        visits = state.entries[at]
+        for key in live_keys(visits["owner"], months(visits["day"])):
+            counted[key] += sign
+    return {key: difference for key, difference in counted.items() if difference}
+
+
+def moments_of(items: Items) -> dict[bytes, bytes]:
+    """Live visits as the state holds them: for a state that is made anew."""
+    keys = np.column_stack([items["high"], items["low"]])
+    order = np.lexsort((keys[:, 1], keys[:, 0]))
+    parts = moment_parts(keys[order])
+    first = np.flatnonzero((np.diff(parts, axis=0, prepend=~parts[:1]) != 0).any(axis=1))
+    row = np.cumsum(np.isin(np.arange(len(parts)), first)) - 1
+    values = _by_row(items[order].astype(VISIT), row, len(first))
+    return dict(zip(moment_keys(parts[first]), values, strict=True))
+
+
+def ledger_of(prescriptions: np.ndarray, items: Items) -> dict[bytes, bytes]:
+    """Ledger rows (``SLOT`` items, the key of each) as the state holds them."""
+    order = np.lexsort((items["place"], prescriptions[:, 1], prescriptions[:, 0]))
+    keys = prescriptions[order]
+    first = np.flatnonzero((np.diff(keys, axis=0, prepend=~keys[:1]) != 0).any(axis=1))
+    row = np.cumsum(np.isin(np.arange(len(keys)), first)) - 1
+    values = _by_row(items[order].astype(SLOT), row, len(first))
+    return dict(zip(ledger_keys(keys[first]), values, strict=True))
