@@ -20,11 +20,10 @@ from visit_records import (
     prescribing,
     refill,
     special,
-    stamp,
     visit,
 )
 
-from pipeline.generate.moments import moment_of
+from pipeline.generate.moments import moment_of, stamp
 from pipeline.outcome import Mode
 from tests.oracle.replay import Replay
 from tests.oracle.visit import identifies
@@ -240,10 +239,8 @@ def be_odd(world: World, at: str) -> Record | None:
     person, when = world.spot()
     if at[0] == "5" or world.random.random() < 0.5:
         here = visit(at, person, when)
-        moments = {"M19": stamp(when)[:7] + "000000", "M18": None}
-        if at[0] == "5":
-            return dispensing(at, here, when, "A", **moments)
-        return follow_up(at, here, when, **moments)
+        itself = dispensing(at, here, when, "A") if at[0] == "5" else follow_up(at, here, when)
+        return itself.but(M19=stamp(when)[:7] + "000000", M18=None)
     record = visit(at, person, when, M15=visit(at, person, when - 60).id)
     return record.as_abnormal("G000")
 
