@@ -67,6 +67,41 @@ def check(
     return _write_json(answers) if shape == "json" else _write_text(answers, details)
 
 
+@command.command("rules", short_help="註冊檔的規則 the rules on registration files")
+@click.argument("codes", nargs=-1, metavar="[CODE]...")
+@click.option("--format", "shape", type=click.Choice(["text", "json", "markdown"]), default="text")
+def show_rules(codes: tuple[str, ...], shape: str) -> int:
+    """列出註冊檔的規則。List the rules on registration files, or those of a code.
+
+    \b
+    Examples:
+      nhi-upload register rules
+      nhi-upload register rules R034 --format json
+      nhi-upload register rules --format markdown > docs/REGISTRATIONS.md
+    """
+    import orjson
+
+    from pipeline.cli.console import console
+    from pipeline.report.register_rules import registration_page, tell_rules
+    from pipeline.report.rule_page import whole_rule_json
+    from rules import load_rules
+    from rules.registrations import registration_catalogue
+
+    every = load_rules(registration_catalogue())
+    known = {rule.current.code for rule in every}
+    if unknown := [code for code in codes if code not in known]:
+        raise click.UsageError(f"沒有這個代碼 no such code: {'、'.join(unknown)}")
+    chosen = [rule for rule in every if not codes or rule.current.code in codes]
+    if shape == "markdown":
+        click.echo(registration_page(chosen), nl=False)
+    elif shape == "json":
+        for rule in chosen:
+            click.echo(orjson.dumps(whole_rule_json(rule)))
+    else:
+        tell_rules(chosen, console())
+    return 0
+
+
 @dataclass
 class _Worst:
     """The worst exit code so far."""

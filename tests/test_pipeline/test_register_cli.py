@@ -248,3 +248,19 @@ def test_the_csv_begins_with_a_mark_and_its_columns(capsysbinary: Out, tmp_path:
     main(["register", "check", *AS_OF, str(file_of(tmp_path, GOOD)), "--format", "csv"])
     written = capsysbinary.readouterr().out
     assert written == b"\xef\xbb\xbf" + ",".join(COLUMNS).encode() + b"\r\n"
+
+
+def test_the_page_of_rules_is_fresh(capsysbinary: Out) -> None:
+    assert main(["register", "rules", "--format", "markdown"]) == 0
+    page = Path(__file__).parents[2] / "docs" / "REGISTRATIONS.md"
+    assert capsysbinary.readouterr().out == page.read_bytes()
+
+
+def test_rules_are_told_by_code(capsysbinary: Out) -> None:
+    assert main(["register", "rules", "R034"]) == 0
+    told = capsysbinary.readouterr().out.decode()
+    assert "not person_check(R01)" in told
+    assert main(["register", "rules", "R034", "R051", "--format", "json"]) == 0
+    said = [orjson.loads(line) for line in capsysbinary.readouterr().out.splitlines()]
+    assert {rule["code"] for rule in said} == {"R034", "R051"}
+    assert main(["register", "rules", "R999"]) == WRONG_USAGE

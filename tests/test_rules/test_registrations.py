@@ -8,7 +8,9 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from registration_files import TAIPEI, check
+from hypothesis import given
+from hypothesis import strategies as st
+from registration_files import HUA, MEI, MING, RECEIVED, TAIPEI, check
 
 from pipeline.register.batch import ROW_FIELDS
 from rules import RuleError, load_rules
@@ -139,3 +141,37 @@ def test_rule_files_that_can_not_be_taken_say_why(
 def test_rules_of_two_kinds_make_no_plan() -> None:
     with pytest.raises(ValueError, match="don't make one plan"):
         compile_rules([*RULES, *load_rules()])
+
+
+CELLS = {
+    "R01": ["", MING, MEI, HUA, "A123456788", "a123456789", "A12345678", "Ａ123456789", "=1", "  "],
+    "R02": [
+        "",
+        "a@b.tw",
+        "a@b",
+        "=a@b.tw",
+        "王@b.tw",
+        "a" * 255,
+        "o'neil@x-1.example.com",
+        "@",
+        "a,b",
+    ],
+    "R03": ["", "0912345678", "912345678", "+886 2 1234", "９１２", "x", "-1", "(02)1#2", "1" * 31],
+    "R04": ["", "", "", "x", "王"],
+}
+ROWS = st.lists(
+    st.fixed_dictionaries({f: st.sampled_from(c) for f, c in CELLS.items()}), max_size=6
+)
+
+
+@given(ROWS)
+def test_any_rows_get_from_the_engine_what_the_oracle_finds(orders: list[dict[str, str]]) -> None:
+    base = load_bases(ROOT)["unit"]
+    orders = [order for order in orders if any(cell.strip() for cell in order.values())]
+    row = Row(base.record, orders or [dict(o) for o in base.orders], RECEIVED, base.sender)
+    sent, file_name = file_of(row)
+    told = [(f.field, f.row, f.code) for f in check(sent, file_name).findings()]
+    wanted = [
+        (f, o + 1 if o is not None else None, c) for f, o, c, _, _ in row_findings(row, RULES)
+    ]
+    assert sorted(told, key=str) == sorted(wanted, key=str)
