@@ -99,7 +99,7 @@ def _original_faults(record: Any, new: Any, entries: Items, live: UInt8) -> int:
         return 0
     here = record.original_owner == new.owner
     original = entries[o]
-    if not live[o] or original.owner != record.original_owner:
+    if o == record.entry or not live[o] or original.owner != record.original_owner:
         return 1 << (HERE_UNKNOWN if here else ELSEWHERE_UNKNOWN)
     broken = 0
     if not original.flags & ORIGIN:
@@ -128,7 +128,7 @@ def _refill_faults(
             broken |= gap
     if p < 0:
         return broken
-    known = live[issuer[p]] == 1 or not dispenses
+    known = not dispenses or (live[issuer[p]] == 1 and issuer[p] != v)
     times = int(entries[issuer[p]].times[kind]) if dispenses else int(new.times[kind])
     faulty = 0
     for leg in range(8):
@@ -167,7 +167,8 @@ def _count_faults(
     if new.flags & DISPENSES and p >= 0:
         for kind in range(6):
             if new.kinds >> kind & 1:
-                allowed = int(entries[issuer[p]].times[kind]) if live[issuer[p]] else 1
+                issued = live[issuer[p]] == 1 and issuer[p] != v
+                allowed = int(entries[issuer[p]].times[kind]) if issued else 1
                 others = 0
                 for place in range(8):
                     slot = slots[p, kind * 8 + place]

@@ -211,7 +211,8 @@ class Replay:
         of = self.ledger.of(live.key)
         if any(slot.by and slot.institution != live.institution for slot in of.values()):
             broken.append((19, "H01", rule + "prescription-moved-on"))
-        if any(self._moved_on(live, *held) for held in self.ledger.held_by(live.key)):
+        held = self.ledger.held_by(live.key) if live.dispenses else []
+        if any(self._moved_on(live, *refill) for refill in held):
             broken.append((20, "H01", rule + "dispensing-moved-on"))
         return broken
 
