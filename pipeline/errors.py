@@ -31,6 +31,10 @@ class ReceiptWriteError(PipelineError):
     """The folder of receipts can't be written. What was committed stands."""
 
 
+class ReportWriteError(PipelineError):
+    """A report can't be written. What was there before is still there, whole."""
+
+
 def kind_and_place(fault: BaseException) -> str:
     """What a fault of ours is and where: without its message, which may hold a patient's data."""
     frame = traceback.extract_tb(fault.__traceback__)[-1]

@@ -45,6 +45,17 @@ def _consequence(rule: Rule) -> Bilingual:
     return _ROW if registration_fields()[rule.field].is_order else _FILE
 
 
+def code_of(asked: str) -> str:
+    """The code in what was asked, such as ``R01[3]:R034``."""
+    return asked.strip().upper().rpartition(":")[2]
+
+
+def rules_of_codes(rules: Sequence[Rule], asked: Sequence[str]) -> list[Rule]:
+    """The rules that report a code asked for; none for codes of other kinds of upload."""
+    codes = {code_of(one) for one in asked}
+    return [rule for rule in _by_code(rules) if rule.current.code in codes]
+
+
 def registration_page(rules: Sequence[Rule]) -> str:
     """The page of Markdown: fields, then rules by code."""
     lines = [_HEAD, "## 欄位 Fields\n", "| field | 名稱 | name | |", "|---|---|---|---|"]

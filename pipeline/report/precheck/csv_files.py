@@ -25,7 +25,7 @@ _EXPLANATIONS: Final = {
     for shared in (KEYS, *SHARED)
     for differs in [" ".join(key for key in KEYS if key not in shared)]
 }
-_CHANNELS: Final = {"vpn": "VPN", "web-api": "Web-API"}
+CHANNELS: Final = {"vpn": "VPN", "web-api": "Web-API"}
 _MODES: Final = {"official": "正式 official", "precheck": "2.0預檢 pre-check"}
 _STATUSES: Final = {"done": "已收下 taken", "refused": "整批退件 refused", "held": "待確認 held"}
 NO_ERRORS: Final = "檢核無誤 no errors"
@@ -43,6 +43,13 @@ def unmatched_csv(unmatched: pl.DataFrame) -> dict[str, bytes]:
     """The 1.0 visits without pre-check, each with the nearest (``nearest.with_nearest``), one file
     an institution."""
     return _files(unmatched, UNMATCHED_COLUMNS)
+
+
+def country_csv(institutions: pl.DataFrame) -> bytes:
+    """One row an institution, of columns named as they are to be headed."""
+    columns = {name: pl.col(name) for name in institutions.columns}
+    rows = institutions.with_columns(pl.lit("").alias("institution"))
+    return _files(rows, columns).get("", empty_csv(columns))
 
 
 def empty_csv(columns: Columns) -> bytes:
@@ -72,7 +79,7 @@ UPLOAD_COLUMNS: Final[Columns] = {
     "上傳識別碼 upload_id": pl.col("upload_id"),
     "接收日期時間 received_at": roc_moment("received_at"),
     "上傳類別 mode": pl.col("mode").replace(_MODES),
-    "上傳方式 channel": pl.col("channel").replace(_CHANNELS),
+    "上傳方式 channel": pl.col("channel").replace(CHANNELS),
     "狀態 status": pl.col("status").replace(_STATUSES),
     "整批退件代碼 refusal_code": pl.col("refusal_code"),
     **_counts(

@@ -48,7 +48,7 @@ def institution_page(report: InstitutionReport, plan: Plan) -> str:
         window=one.window,
         report=report,
         comparison=one,
-        reasons=_reasons(one),
+        reasons=reasons(one),
         by_day=day_chart(one.by_date),
         by_type=_type_chart(one.by_visit_type),
         by_code=_code_chart(report.codes, plan),
@@ -110,7 +110,7 @@ def type_label(code: str) -> str:
     return f"{shown}-{name}" if name != code else shown or "（空白）"
 
 
-def _reasons(one: Comparison) -> list[tuple[str, str]]:
+def reasons(one: Comparison) -> list[tuple[str, str]]:
     """Why an institution is not qualified."""
     total = one.total
     if not total.v1:
