@@ -16,6 +16,7 @@ def command(codes: tuple[str, ...], shape: str) -> int:
       nhi-upload explain AA
       nhi-upload explain M15:AA 'D05[1]:AF;'
       nhi-upload explain M15:AA --format json
+      nhi-upload explain R034
     """
     import orjson
 
@@ -26,11 +27,16 @@ def command(codes: tuple[str, ...], shape: str) -> int:
         explanation_json,
         explanations,
     )
+    from pipeline.report.register_rules import code_of, rules_of_codes, tell_rules
+    from pipeline.report.rule_page import whole_rule_json
     from rules import load_rules
+    from rules.registrations import registration_catalogue
 
     asked = [one for text in codes for one in text.split(";") if one.strip()]
+    registration = rules_of_codes(load_rules(registration_catalogue()), asked)
+    known = {rule.current.code for rule in registration}
     try:
-        said = explanations(asked, load_rules())
+        said = explanations([one for one in asked if code_of(one) not in known], load_rules())
     except UnknownCodeError as unknown:
         raise click.UsageError(str(unknown)) from None
     for one in said:
@@ -38,4 +44,9 @@ def command(codes: tuple[str, ...], shape: str) -> int:
             click.echo(orjson.dumps(explanation_json(one)))
         else:
             explain(one, console())
+    if shape == "json":
+        for rule in registration:
+            click.echo(orjson.dumps(whole_rule_json(rule)))
+    else:
+        tell_rules(registration, console())
     return 0

@@ -82,16 +82,21 @@ def show_rules(codes: tuple[str, ...], shape: str) -> int:
     import orjson
 
     from pipeline.cli.console import console
-    from pipeline.report.register_rules import registration_page, tell_rules
+    from pipeline.report.register_rules import (
+        code_of,
+        registration_page,
+        rules_of_codes,
+        tell_rules,
+    )
     from pipeline.report.rule_page import whole_rule_json
     from rules import load_rules
     from rules.registrations import registration_catalogue
 
     every = load_rules(registration_catalogue())
     known = {rule.current.code for rule in every}
-    if unknown := [code for code in codes if code not in known]:
+    if unknown := [code for code in codes if code_of(code) not in known]:
         raise click.UsageError(f"沒有這個代碼 no such code: {'、'.join(unknown)}")
-    chosen = [rule for rule in every if not codes or rule.current.code in codes]
+    chosen = rules_of_codes(every, codes) if codes else list(every)
     if shape == "markdown":
         click.echo(registration_page(chosen), nl=False)
     elif shape == "json":

@@ -264,3 +264,13 @@ def test_rules_are_told_by_code(capsysbinary: Out) -> None:
     said = [orjson.loads(line) for line in capsysbinary.readouterr().out.splitlines()]
     assert {rule["code"] for rule in said} == {"R034", "R051"}
     assert main(["register", "rules", "R999"]) == WRONG_USAGE
+
+
+def test_explain_knows_the_codes_of_registrations(capsysbinary: Out) -> None:
+    assert main(["explain", "R01[3]:R034;M15:AA"]) == 0
+    told = capsysbinary.readouterr().out.decode()
+    assert "not person_check(R01)" in told
+    assert "required/M15" in told
+    assert main(["explain", "R034", "--format", "json"]) == 0
+    assert orjson.loads(capsysbinary.readouterr().out)["id"] == "person/check-digit"
+    assert main(["explain", "R999"]) == WRONG_USAGE
