@@ -1,0 +1,120 @@
+"""Bringing a state that is behind the tables to where they are, by what later uploads changed."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Final
+
+import numpy as np
+
+from pipeline.kernels.ids import NO_DAY, SPECIAL
+from pipeline.keys import pack_text
+from pipeline.recall import keys_of
+from pipeline.remember import ledger_of, moments_of
+from pipeline.state_items import SLOT, VISIT, Items
+from pipeline.store.state_claims import (
+    CLAIM,
+    UnmatchedLedgerError,
+    claims_of,
+    slots_of,
+    special_name,
+    special_names,
+)
+from pipeline.store.state_db import StateDb
+from pipeline.store.state_pairs import bare, counted, items_of, moments, names
+from pipeline.store.state_rows import SpecialDelete, StateRows
+
+_SECONDS_A_YEAR: Final = 34**5  # of a key: more than there are
+_FIRST_YEAR, _YEARS = 2013, 34
+_SECOND_SHIFT: Final = 33
+
+
+def catch_up(state: StateDb, rows: StateRows) -> None:
+    """Put into the state what uploads after its marker changed; nothing is saved yet.
+
+    Raises ``UnmatchedLedgerError`` where the tables contradict each other.
+    """
+    after = state.marker.sequence
+    gone, touched, special = rows.named(after)
+    new = np.concatenate([np.empty(0, VISIT), *rows.visits(after)])
+    lost = np.concatenate([bare(gone), _lost_specials(state, rows, special)])
+    old = _replace_visits(state, new, lost)
+    dispensing = (claims_of(old), claims_of(new))
+    prescriptions = np.concatenate(
+        [bare(touched), *(bare(keys_of(claims)) for claims in dispensing)]
+    )
+    _replace_slots(state, rows, after, new, prescriptions)
+
+
+def _replace_visits(state: StateDb, new: Items, lost: Items) -> Items:
+    """Take lost visits and earlier versions away and put the new ones; gives what went."""
+    changed = np.concatenate([new, lost])
+    touched, gone = sorted(set(moments(changed))), set(names(changed))
+    present = items_of(state.moments(touched), VISIT)
+    stays = np.array([name not in gone for name in names(present)], np.bool_)
+    live = counted(new)
+    live.subtract(counted(present[~stays]))
+    changes = {key: change for key, change in live.items() if change}
+    values = dict.fromkeys(touched, b"") | moments_of(np.concatenate([present[stays], new]))
+    state.put(values, {}, changes)
+    return present[~stays]
+
+
+def _replace_slots(
+    state: StateDb, rows: StateRows, after: int, new: Items, prescriptions: Items
+) -> None:
+    """The ledger of some prescriptions: what is older than the state stays as it has it."""
+    looked_at = sorted(set(names(prescriptions)))
+    claims = np.concatenate([np.empty(0, CLAIM), *rows.ledger_of(prescriptions)])
+    later = claims["sequence"] > after
+    slots, of = slots_of(np.concatenate([claims[later], claims_of(new), *rows.cancels(after)]))
+    before = {
+        (name, int(slot["place"])): slot
+        for name, value in zip(looked_at, state.ledger(looked_at), strict=True)
+        for slot in np.frombuffer(value, SLOT)
+    }
+    kept = claims[~later]
+    places = list(zip(names(kept), kept["place"].tolist(), strict=True))
+    if not before.keys() >= set(places):
+        raise UnmatchedLedgerError("rows older than the state that it does not have")
+    slots = np.concatenate([slots, np.array([before[place] for place in places], SLOT)])
+    keys = keys_of(np.concatenate([of, kept]))
+    values = dict.fromkeys(looked_at, b"") | ledger_of(keys, slots)
+    state.put({}, values, {})
+
+
+def _lost_specials(state: StateDb, rows: StateRows, deletes: set[SpecialDelete]) -> Items:
+    """Visits of the state that went, though their treatment id does not name them.
+
+    What the state has of the institutions and days in question, and the tables no longer have.
+    """
+    if not deletes:
+        return np.empty(0, VISIT)
+    live = {name for items in rows.special_visits(deletes) for name in names(items)}
+    wanted = {(special_name(d.code), pack_text(d.institution), _day(d.day)) for d in deletes}
+    lost = [np.empty(0, VISIT)]
+    for first, stop in sorted({_seconds(d.day) for d in deletes} | {(0, 1)}):
+        edges = [(second << _SECOND_SHIFT).to_bytes(8, "big") for second in (first, stop)]
+        items = items_of(state.moments_between(*edges), VISIT)
+        items = items[(items["low"] & SPECIAL) != 0]
+        code = special_names(items["low"])
+        about = zip(code.tolist(), items["owner"].tolist(), items["day"].tolist(), strict=True)
+        chosen = [
+            one in wanted and name not in live
+            for one, name in zip(about, names(items), strict=True)
+        ]
+        lost.append(items[np.array(chosen, np.bool_)])
+    return np.concatenate(lost)
+
+
+def _seconds(day: date | None) -> tuple[int, int]:
+    """The seconds of a day, as keys hold them; where there is no day, there is no second."""
+    if day is None:
+        return 0, 1
+    year = (day.year - _FIRST_YEAR) % _YEARS * _SECONDS_A_YEAR
+    first = year + (day - date(day.year, 1, 1)).days * 86_400
+    return first, first + 86_400
+
+
+def _day(day: date | None) -> int:
+    return NO_DAY if day is None else (day - date(1970, 1, 1)).days

@@ -1,0 +1,170 @@
+"""Opening a state, and bringing it to what the tables are: from an earlier one, or from nothing.
+
+The tables are the truth. A state that is behind them (a crash between their commit and its save)
+catches up from its own sequence; one that is missing, damaged, of another layout, ahead of the
+tables (they were restored from a backup) or far behind is built anew, out of sight, and takes its
+place when it is whole.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from pipeline.errors import StoreUnusableError
+from pipeline.outcome import Mode
+from pipeline.recall import keys_of
+from pipeline.remember import ledger_of, moments_of
+from pipeline.state_items import VISIT
+from pipeline.store.delta import DeltaTables
+from pipeline.store.layout import Layout, sync_folder
+from pipeline.store.sorted_runs import RUN_ROWS, SortedRuns
+from pipeline.store.state_catch_up import catch_up
+from pipeline.store.state_claims import (
+    CLAIM,
+    CLAIM_ORDER,
+    UnmatchedLedgerError,
+    claims_of,
+    slots_of,
+)
+from pipeline.store.state_db import Marker, StateDamagedError, StateDb
+from pipeline.store.state_pairs import counted
+from pipeline.store.state_rows import StateRows
+
+CATCH_UP_ROWS: Final = 1_000_000
+"""Visits of later uploads: more are sorted sooner than looked up."""
+
+BUILDING: Final = ".part"
+REPLACED: Final = ".old"
+
+Tell = Callable[[str], None]
+
+
+def open_state(
+    layout: Layout, tables: DeltaTables, mode: Mode, now: Marker, tell: Tell | None = None
+) -> StateDb:
+    """The state of a mode, as of the tables' last batch and sequence, which are ``now``.
+
+    ``tell`` gets a message where that takes a while. Raises ``StoreUnusableError`` where the tables
+    contradict each other, ``StoreWriteError`` where writing fails.
+    """
+    folder = layout.state(mode)
+    _finish_swap(folder)
+    why = None
+    try:
+        state = StateDb(folder)
+    except StateDamagedError as damage:
+        return _built(layout, tables, mode, now, tell, damage.message_en)
+    try:
+        found = state.marker
+        if found.sequence > now.sequence:
+            why = "it is ahead of the tables"
+        elif StateRows(tables, mode).count_after(found.sequence) > CATCH_UP_ROWS:
+            why = "it is far behind the tables" if found.sequence else "there is none yet"
+        elif found != now:
+            _catch_up(state, tables, mode, now)
+    except StateDamagedError as damage:
+        why = damage.message_en
+    except BaseException:
+        state.close()
+        raise
+    if why is None:
+        return state
+    state.close()
+    return _built(layout, tables, mode, now, tell, why)
+
+
+def rebuild(layout: Layout, tables: DeltaTables, mode: Mode, now: Marker) -> None:
+    """Build the state of a mode from the tables, and put it in the place of the one there was."""
+    folder = layout.state(mode)
+    part = folder.with_name(folder.name + BUILDING)
+    shutil.rmtree(part, ignore_errors=True)
+    state = StateDb(part, durable=False)
+    try:
+        _fill(state, StateRows(tables, mode), part)
+        state.save(now.batch, now.sequence)
+        state.sync()
+    except UnmatchedLedgerError as error:
+        raise contradiction(mode) from error
+    finally:
+        state.close()
+    _swap(part, folder)
+
+
+def contradiction(mode: Mode) -> StoreUnusableError:
+    """The ledger names visits that are not live."""
+    return StoreUnusableError(
+        f"處方箋表（{mode}）與就醫紀錄表不一致，請執行 nhi-upload store verify，並由備份還原",
+        f"The prescriptions of {mode} name visits that are not there; run nhi-upload store verify, "
+        "and restore the tables from a backup",
+    )
+
+
+def _built(
+    layout: Layout, tables: DeltaTables, mode: Mode, now: Marker, tell: Tell | None, why: str
+) -> StateDb:
+    if tell and now.sequence:
+        tell(
+            f"由資料表重建合併狀態（{mode}），需要一些時間\n"
+            f"Building the merge state ({mode}) from the tables, which takes a while: {why}"
+        )
+    rebuild(layout, tables, mode, now)
+    return StateDb(layout.state(mode))
+
+
+def _catch_up(state: StateDb, tables: DeltaTables, mode: Mode, now: Marker) -> None:
+    try:
+        catch_up(state, StateRows(tables, mode))
+        state.save(now.batch, now.sequence)
+    except UnmatchedLedgerError as error:
+        raise contradiction(mode) from error
+
+
+def _fill(state: StateDb, rows: StateRows, folder: Path) -> None:
+    """All three maps, each in the order of its keys."""
+    claims = SortedRuns(folder, "ledger", CLAIM, CLAIM_ORDER, RUN_ROWS)
+    visits = SortedRuns(folder, "moments", VISIT, ("high", "low"), RUN_ROWS)
+    for items in rows.visits():
+        visits.add(items)
+        claims.add(claims_of(items))
+    live: Counter[bytes] = Counter()
+    for items in visits.merged():
+        live.update(counted(items))
+        state.append("moments", list(moments_of(items).items()))
+        state.save(0, 0)
+    for claimed in (rows.ledger(), rows.cancels()):
+        for some in claimed:
+            claims.add(some)
+    for some in claims.merged():
+        slots, of = slots_of(some)
+        state.append("ledger", list(ledger_of(keys_of(of), slots).items()))
+        state.save(0, 0)
+    state.put({}, {}, live)
+
+
+def _swap(part: Path, folder: Path) -> None:
+    """Let the built state take the old one's place; ``_finish_swap`` ends what a crash cut short.
+
+    Step 1  the old one goes aside
+    Step 2  the new one takes its name
+    Step 3  the old one is removed
+    """
+    old = folder.with_name(folder.name + REPLACED)
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.rename(old)
+    part.rename(folder)
+    sync_folder(folder.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _finish_swap(folder: Path) -> None:
+    """Without a state, the one set aside serves: it is older, and catches up."""
+    old = folder.with_name(folder.name + REPLACED)
+    if old.exists() and not folder.exists():
+        old.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+    shutil.rmtree(folder.with_name(folder.name + BUILDING), ignore_errors=True)
