@@ -144,7 +144,7 @@ def _edition(section: Section, part: Section, decided_by: str, layout: str) -> E
     return Edition(
         start=start,
         until=until,
-        clock=_clock(part, layout) if dated else "visit",
+        clock=_clock(part, layout) if dated or layout == REGISTRATIONS else "visit",
         broken_when=_broken_when(expression, decided_by),
         code=_code(code, severity, decided_by, layout),
         severity=severity,
@@ -159,7 +159,8 @@ def _own(part: Section, section: Section, key: str) -> Section:
 
 
 def _clock(part: Section, layout: str) -> Clock:
-    clock = cast(Clock, part.choice("clock", get_args(Clock)))
+    default = "receipt" if layout == REGISTRATIONS else None
+    clock = cast(Clock, part.choice("clock", get_args(Clock), default))
     if clock == "visit" and layout == REGISTRATIONS:
         raise part.fail(f"{layout} have no visit; use clock: receipt", part.line_of("clock"))
     return clock
@@ -185,7 +186,7 @@ def _broken_when(section: Section, decided_by: str) -> str | None:
         if decided_by == "record":
             raise section.fail("broken_when is missing; say when the rule is broken")
         return None
-    if decided_by not in ("record", "reference"):
+    if decided_by not in ("record", "reference", "upload"):
         raise section.fail(f"broken_when is for records; this is decided by {decided_by}", line)
     try:
         lower(text)
@@ -252,8 +253,8 @@ def _check_refusal(rule: Rule, section: Section) -> None:
         gated = rule.applies != Applies(None, None) or (edition.clock == "visit" and edition.dated)
         if gated or _fields_of(lower(edition.broken_when)):
             raise section.fail(
-                "a rule that refuses the upload looks at no field: use sender, address, received "
-                "and official, applies: {formats: any, kinds: any}, and clock: receipt",
+                "a rule that refuses the upload looks at no field: use sender, address, received, "
+                "official and vpn, applies: {formats: any, kinds: any}, and clock: receipt",
                 section.line_of("severity"),
             )
 

@@ -18,9 +18,10 @@ from rules.compile import compile_rules
 from rules.load import load_bases
 from rules.registrations import load_registration_plan, registration_catalogue
 from schemas.fields import REGISTRATIONS, VISITS, registration_fields
-from tests.oracle.examples import distinct_examples, example_row
+from tests.oracle.examples import distinct_examples, example_row, example_text
 from tests.oracle.findings import receipt_text, row_findings
 from tests.oracle.record import Row
+from tests.proof.mutants import mutants
 from tests.test_rules.rule_files import catalogue_of
 
 ROOT = registration_catalogue()
@@ -76,6 +77,22 @@ def file_of(row: Row) -> tuple[str, str]:
         csv.writer(text, delimiter=separator, lineterminator="").writerow(cells)
         lines.append(text.getvalue())
     return "\n".join(lines), file_name
+
+
+def test_the_examples_notice_every_small_mistake_in_a_rule() -> None:
+    mutated = mutants(RULES)
+    bases, examples = load_bases(ROOT), list(EXAMPLES.values())
+    unseen = []
+    for mutant in mutated:
+        changed = {rule.id: rule for rule in mutant.rules}
+        rules = [changed.get(rule.id, rule) for rule in RULES]
+        if all(example_text(example, bases, rules) == example.expect for example in examples):
+            unseen.append(mutant.name)
+    assert unseen == [  # fields without length and shape, where nothing else can be malformed
+        "name/extension · function: malformed(U03, 'chinese') → malformed(U03)",
+        "name/unit-code-shape · function: malformed(U01, 'chinese') → malformed(U01)",
+    ]
+    assert len(mutated) > 80
 
 
 def test_every_rule_of_a_file_or_row_has_its_own_code() -> None:
