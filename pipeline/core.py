@@ -21,9 +21,8 @@ from pipeline.parse import ParserChoice, parse_many
 from pipeline.references import NONE, References
 from pipeline.validate import refused, validate
 from rules.plan import Plan
-from schemas import VISIT_FIELDS
+from schemas import version_in
 
-_M05 = VISIT_FIELDS.index("M05")
 _CODE_LENGTH = 10
 
 
@@ -98,9 +97,11 @@ def process_many(
 ) -> Processed:
     """Decode, parse and validate uploads together; the same results as one by one.
 
-    Checks whose table ``references`` lacks are not made; see ``rules.plan.undecided``.
+    The uploads are read in the plan's version of the format (see ``pipeline.recognise``). Checks
+    whose table ``references`` lacks are not made; see ``rules.plan.undecided``.
     """
-    parsed = parse_many(payloads, utf8=utf8, parser=parser, limits=limits)
+    version = version_in(plan.layout)
+    parsed = parse_many(payloads, utf8=utf8, parser=parser, limits=limits, version=version)
     batch, refusals = parsed.batch, list(parsed.refusals)
     known = tuple(_with_sender(batch, i, envelope) for i, envelope in enumerate(envelopes))
     codes = refused(batch, plan, known, references)
@@ -121,11 +122,12 @@ def process_many(
 
 
 def _with_sender(batch: Batch, upload: int, envelope: Envelope) -> Envelope:
-    """The sender is the credential's; offline it is the first M05 that is a code."""
+    """The sender is the credential's; offline it is the first M05 (in 1.0 A14) that is a code."""
     if envelope.institution is not None:
         return envelope
+    field = version_in(batch.layout).own("M05").index
     first, stop = batch.first_record[upload : upload + 2].tolist()
-    codes = (batch.value(False, _M05, record) or "" for record in range(first, stop))
+    codes = (batch.value(False, field, record) or "" for record in range(first, stop))
     return replace(envelope, institution=next(filter(_is_code, codes), None))
 
 

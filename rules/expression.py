@@ -132,8 +132,8 @@ def _name(node: ast.Name) -> Operand:
         return Sender()
     if node.id == "address":
         return Address()
-    if node.id == "official":
-        return Term("official", (), (), "truth", "record")
+    if node.id in ("official", "vpn"):
+        return Term(node.id, (), (), "truth", "record")
     if node.id == "received":
         return Term("received", (), (), "moment", "record")
     if node.id == "orders":

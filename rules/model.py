@@ -99,6 +99,8 @@ class Example:
     line: int
     tables: dict[str, tuple[dict[str, str], ...]] = field(default_factory=dict)
     address: str | None = None
+    precheck: bool = False
+    vpn: bool = False
 
 
 @dataclass(frozen=True)

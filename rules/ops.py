@@ -91,6 +91,7 @@ OPS: dict[str, Op] = {
     "constant": Op(("type", "value"), (), "number", "a number, day or moment"),
     "received": Op((), (), "moment", "moment of receipt", "record"),
     "official": Op((), (), "truth", "an official upload, no pre-check", "record"),
+    "vpn": Op((), (), "truth", "came by VPN, not by the Web API", "record"),
     "orders": Op((), (), "number", "orders of the record", "record"),
     "date": Op((), ("moment",), "day", "calendar day of a moment"),
     "month": Op((), ("day",), "number", "year * 12 + month - 1"),

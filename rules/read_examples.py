@@ -61,6 +61,8 @@ def example(part: Section) -> Example:
         line=part.line,
         tables=_tables(part),
         address=part.optional("address"),
+        precheck=part.choice("mode", ("official", "precheck"), "official") == "precheck",
+        vpn=part.choice("channel", ("web-api", "vpn"), "web-api") == "vpn",
     )
 
 

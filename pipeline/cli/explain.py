@@ -29,14 +29,15 @@ def command(codes: tuple[str, ...], shape: str) -> int:
     )
     from pipeline.report.register_rules import code_of, rules_of_codes, tell_rules
     from pipeline.report.rule_page import whole_rule_json
-    from rules import load_rules
+    from rules import load_every_rule, load_rules
     from rules.registrations import registration_catalogue
 
     asked = [one for text in codes for one in text.split(";") if one.strip()]
     registration = rules_of_codes(load_rules(registration_catalogue()), asked)
     known = {rule.current.code for rule in registration}
     try:
-        said = explanations([one for one in asked if code_of(one) not in known], load_rules())
+        of_visits = [one for one in asked if code_of(one) not in known]
+        said = explanations(of_visits, load_every_rule())
     except UnknownCodeError as unknown:
         raise click.UsageError(str(unknown)) from None
     for one in said:

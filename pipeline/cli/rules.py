@@ -37,9 +37,9 @@ def list_rules(code: str | None, field: str | None, shape: str) -> int:
     import orjson
 
     from pipeline.report.rule_page import rule_json, rule_line
-    from rules import load_rules
+    from rules import load_every_rule
 
-    for rule in load_rules():
+    for rule in load_every_rule():
         codes = {edition.code for edition in rule.editions}
         if (code is None or code in codes) and field in (None, rule.field):
             click.echo(orjson.dumps(rule_json(rule)) if shape == "json" else rule_line(rule))
@@ -60,9 +60,9 @@ def show(rule_id: str, shape: str) -> int:
 
     from pipeline.cli.console import console
     from pipeline.report.rule_page import show_rule, whole_rule_json
-    from rules import load_rules
+    from rules import load_every_rule
 
-    rules = {rule.id: rule for rule in load_rules()}
+    rules = {rule.id: rule for rule in load_every_rule()}
     rule = rules.get(rule_id)
     if rule is None:
         near = "、".join(difflib.get_close_matches(rule_id, rules))
@@ -94,10 +94,10 @@ def docs(check: bool, out: Path) -> int:
       nhi-upload rules docs --check
     """
     from pipeline.report.catalogue.pages import pages
-    from rules import load_plan, load_rules
+    from rules import load_every_rule, load_plan
 
     stale = 0
-    for name, text in pages(load_rules(), load_plan()).items():
+    for name, text in pages(load_every_rule(), load_plan()).items():
         path = out / name
         if not check:
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -31,6 +31,11 @@ def _official(ctx: Context, _params: Sequence[Any], _args: Sequence[Column], _: 
     return official[ctx.batch.record_upload]
 
 
+def _vpn(ctx: Context, _params: Sequence[Any], _args: Sequence[Column], _: Scope) -> Column:
+    vpn = np.array([envelope.channel == "vpn" for envelope in ctx.envelopes], np.uint8)
+    return vpn[ctx.batch.record_upload]
+
+
 def _orders(ctx: Context, _params: Sequence[Any], _args: Sequence[Column], _: Scope) -> Column:
     return np.diff(ctx.batch.first_order).astype(np.int64)
 
@@ -123,6 +128,7 @@ KERNELS: dict[str, Kernel] = {
     "constant": _constant,
     "received": _received,
     "official": _official,
+    "vpn": _vpn,
     "orders": _orders,
     "date": _number(truth.day_of_moment),
     "month": _number(truth.month_of_day),

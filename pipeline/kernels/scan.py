@@ -282,11 +282,11 @@ def scan(
     """Scan many documents into shared rows.
 
     ``bodies``/``stops``/``encodings`` are per document, ``limits`` (documents, 4) most records,
-    most orders, text bytes, faults; ``table`` fields by name (``field_at``), which says what version
-    of the format the documents are read as. Rows: ``records`` (upload, number,
-    offset, length, MB1 offset, first order; n), ``orders`` (record, offset; m), ``rewritten`` (k;
-    order table?, field, row, offset, length), ``faults`` (f; record, order, code, offset, length,
-    name offset, name length); ``n`` their counts. ``status`` gives OK or DECLINED per document.
+    most orders, text bytes, faults; ``table`` fields by name (``field_at``), those of one version
+    of the format. Rows: ``records`` (upload, number, offset, length, MB1 offset, first order; n),
+    ``orders`` (record, offset; m), ``rewritten`` (k; order table?, field, row, offset, length),
+    ``faults`` (f; record, order, code, offset, length, name offset, name length); ``n`` their
+    counts. ``status`` gives OK or DECLINED per document.
     """
     out = _Rows(
         _borrow(visit_offset), _borrow(visit_length), _borrow(order_offset),

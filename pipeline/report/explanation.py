@@ -14,9 +14,9 @@ from pipeline.report.catalogue.entries import STATES, Entry, entries
 from pipeline.report.catalogue.families import Family, families
 from pipeline.report.catalogue.terminal import both, severity, tell, tell_briefly
 from pipeline.report.texts import field_name
-from rules.load import load_bases
+from rules.load import load_every_base
 from rules.model import Rule
-from schemas import fields
+from schemas import every_field
 
 _ASKED = re.compile(r"(?:(?P<field>[A-Z0-9]+)(?:\[[0-9]+\])?:)?(?P<code>[A-Z]*[0-9]*);?")
 _MOST_IN_FULL = 3
@@ -50,14 +50,14 @@ def _explanation(asked: str, known: dict[str, Entry]) -> Explanation:
         near = difflib.get_close_matches(code.translate(_LOOKALIKES), known, cutoff=0.5)
         raise UnknownCodeError(f"沒有這個錯誤代碼 no such code: {asked}" + _nearest(near))
     field = match["field"] or ""
-    places = {*fields(), *(field for one in known.values() for field in one.fields)}
+    places = {*every_field(), *(field for one in known.values() for field in one.fields)}
     if field and field not in places:
         near = difflib.get_close_matches(field, [*entry.fields, *places], cutoff=0.5)
         raise UnknownCodeError(f"沒有這個欄位 no such field: {asked}" + _nearest(near))
     if not field:
         return Explanation(entry, field, entry.families)
     there = [rule for rule in entry.rules if rule.field == field]
-    return Explanation(entry, field, families(code, there, load_bases()))
+    return Explanation(entry, field, families(code, there, load_every_base()))
 
 
 def _nearest(near: Sequence[str]) -> str:

@@ -21,11 +21,11 @@ _ID_ANYWHERE = re.compile(
 )
 _DATE = re.compile(r"[0-9]{7}")
 _HIDDEN = re.compile(r"[^@.]")  # an e-mail's form is shown, as document 002 shows it
-_NEVER_SHOWN = frozenset({"M14", "D11"})
+_NEVER_SHOWN = frozenset({"M14", "D11", "A22", "A79"})
 
 
 def masked(field: str, value: str | None) -> str | None:
-    """The value as anybody may see it; ``None`` if absent or a signature (M14, D11).
+    """The value as anybody may see it; ``None`` if absent or a signature (M14, D11; A22, A79).
 
     ``field`` is a field id or an element name (then only person ids are masked).
     """

@@ -7,7 +7,7 @@ from rich.console import Console
 from pipeline.report.catalogue.families import families
 from pipeline.report.catalogue.terminal import tell
 from pipeline.report.catalogue.words import iso_day
-from rules.load import load_bases
+from rules.load import load_every_base
 from rules.model import Bilingual, Edition, Rule
 
 
@@ -74,7 +74,7 @@ def show_rule(rule: Rule, console: Console) -> None:
     """Print one rule under each code it reports: what it says, when, why, and examples."""
     for code in dict.fromkeys(edition.code for edition in rule.editions):
         console.print(code, style="bold cyan")
-        for family in families(code, [rule], load_bases()):
+        for family in families(code, [rule], load_every_base()):
             tell(family, console)
 
 

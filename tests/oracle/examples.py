@@ -34,7 +34,10 @@ def example_row(example: Example, bases: dict[str, Base]) -> Row:
         _mint(record, orders, example)
     received = datetime.fromisoformat(example.received or base.received)
     sender = example.sender or base.sender
-    return Row(record, orders, received, sender, tables=example.tables, address=example.address)
+    return Row(
+        record, orders, received, sender, tables=example.tables, address=example.address,
+        official=not example.precheck, vpn=example.vpn,
+    )  # fmt: skip
 
 
 def example_text(example: Example, bases: dict[str, Base], rules: Iterable[Rule]) -> str:
@@ -51,7 +54,10 @@ def distinct_examples(rules: Iterable[Rule]) -> dict[tuple[str, int], Example]:
 def _repeat(orders: list[dict[str, str]], number: int, times: int) -> list[dict[str, str]]:
     copies = [dict(orders[number - 1]) for _ in range(times - 1)]
     orders = orders[:number] + copies + orders[number:]
-    return [order | {"D03": f"{n:03}"} for n, order in enumerate(orders, start=1)]
+    return [
+        order | ({"D03": f"{n:03}"} if "D03" in order else {})
+        for n, order in enumerate(orders, start=1)
+    ]
 
 
 def _mint(record: dict[str, str], orders: list[dict[str, str]], example: Example) -> None:

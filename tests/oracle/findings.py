@@ -6,15 +6,14 @@ from collections.abc import Iterable
 from datetime import date, datetime
 
 from rules.model import Edition, Rule
-from schemas import ORDER_FIELDS, VISIT_FIELDS
+from schemas import every_field
 from tests.oracle import cells
 from tests.oracle.interpreter import broken, order_fields
 from tests.oracle.record import Row
 
 Found = tuple[str, int | None, str, str, str]
 PLACES = {
-    name: place
-    for place, name in enumerate((*VISIT_FIELDS, *ORDER_FIELDS, "MB1", "MB2", "MSH", "MB", "REC"))
+    name: place for place, name in enumerate((*every_field(), "MB1", "MB2", "MSH", "MB", "REC"))
 }
 
 
@@ -40,7 +39,7 @@ def row_findings(row: Row, rules: Iterable[Rule]) -> list[Found]:
         if not rule.is_compiled or not _applies(rule, row):
             continue
         for edition in rule.editions:
-            if edition.broken_when and _in_force(edition, row):
+            if edition.broken_when and _in_force(rule, edition, row):
                 found += [(rule, edition, order) for order in _broken_at(edition.broken_when, row)]
     if any(rule.stops for rule, _, _ in found):
         found = [entry for entry in found if entry[0].stops]
@@ -71,18 +70,20 @@ def _broken_at(expression: str, row: Row) -> list[int | None]:
 
 
 def _applies(rule: Rule, row: Row) -> bool:
+    of = ("A01", "A00") if rule.version == "1.0" else ("H01", "H00")
     return all(
         values is None or cells.known_text(field, row.text(field)) in values
-        for field, values in (("H01", rule.applies.formats), ("H00", rule.applies.kinds))
+        for field, values in zip(of, (rule.applies.formats, rule.applies.kinds), strict=True)
     )
 
 
-def _in_force(edition: Edition, row: Row) -> bool:
+def _in_force(rule: Rule, edition: Edition, row: Row) -> bool:
     if edition.start is None and edition.until is None:
         return True
     day = row.wall_clock.date()
     if edition.clock == "visit":
-        visit = cells.value("M11", row.text("M11"))
+        moment = "A17" if rule.version == "1.0" else "M11"
+        visit = cells.value(moment, row.text(moment))
         day = visit.date() if isinstance(visit, datetime) else day
     return _bound(edition.start, date.min) <= day < _bound(edition.until, date.max)
 

@@ -104,6 +104,8 @@ def _name(name: str, row: Row) -> Result:
         return row.wall_clock
     if name == "official":
         return row.official
+    if name == "vpn":
+        return row.vpn
     if name == "address":
         return row.address
     if name == "sender":

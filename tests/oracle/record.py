@@ -25,6 +25,7 @@ class Row:
     order: int | None = None
     tables: Tables = field(default_factory=dict)
     official: bool = True
+    vpn: bool = False
     address: str | None = None
     folded: dict[object, list[bool | None]] = field(default_factory=dict, repr=False, compare=False)
 

@@ -126,6 +126,7 @@ OP_TWINS: dict[str, Twin] = {
         row.tables, *(_as_day(arg) for arg in args)
     ),
     "official": lambda row, _params, _args: row.official,
+    "vpn": lambda row, _params, _args: row.vpn,
     "constant": lambda _row, params, _args: params[1],
     "received": lambda row, _params, _args: as_integer(row.wall_clock),
     "orders": lambda row, _params, _args: len(row.orders),

@@ -17,7 +17,10 @@ NO_FLOOD = replace(LIMITS, findings=10**9, bytes_per_finding=1)
 def envelope_of(row: Row) -> Envelope:
     """What an example says of its upload."""
     received = row.received if row.received.tzinfo else row.received.replace(tzinfo=TAIPEI)
-    return Envelope(received, row.sender, address=row.address)
+    return Envelope(
+        received, row.sender, "vpn" if row.vpn else "web-api",
+        "official" if row.official else "precheck", address=row.address,
+    )  # fmt: skip
 
 
 def answer(processed: Processed, upload: int) -> str:

@@ -17,13 +17,13 @@ from pipeline.report.catalogue.families import Family
 from pipeline.report.catalogue.fragment import Piece
 from pipeline.report.catalogue.pages import HTML, MARKDOWN, pages
 from pipeline.report.catalogue.records import example_record
-from rules import load_plan, load_rules
+from rules import load_every_rule, load_plan
 from rules.codes import error_codes
-from rules.load import load_bases
+from rules.load import load_every_base
 from tests.oracle.examples import distinct_examples, example_row
 
 Out = pytest.CaptureFixture[bytes]
-RULES = load_rules()
+RULES = load_every_rule()
 
 
 @cache
@@ -64,7 +64,7 @@ class Page(HTMLParser):
 
 
 def test_examples_are_the_records_that_the_rules_are_tested_on() -> None:
-    bases = load_bases()
+    bases = load_every_base()
     for example in distinct_examples(RULES).values():
         row, record = example_row(example, bases), example_record(example, bases)
         assert (record.visit, list(record.orders)) == (row.record, row.orders)

@@ -81,6 +81,7 @@ LEAVES: dict[str, list[Node]] = {
     "constant": [NUMBERS[2], Node("constant", ("day", -5), (), "order", "day")],
     "received": [Node("received", (), (), "record", "moment")],
     "official": [Node("official", (), (), "record", "truth")],
+    "vpn": [Node("vpn", (), (), "record", "truth")],
     "orders": [Node("orders", (), (), "record", "number")],
 }  # fmt: skip
 
@@ -170,7 +171,7 @@ def test_kernel_gives_what_its_twin_gives(op: str) -> None:
 
 
 NEVER_UNKNOWN = ("filled", "malformed", "unlisted")
-ASKED_WITH_TABLES = ("known", "ever_known", "official")  # see test_references
+ASKED_WITH_TABLES = ("known", "ever_known", "official", "vpn")  # see test_references
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,10 @@ from importlib.resources import files
 
 import pytest
 
-from rules import Rule, load_rules
+from rules import Rule, load_every_rule
 from rules.codes import error_codes
 
-RULES = load_rules()
+RULES = load_every_rule()
 ALIASES = "outside/named-by-another-code/"
 # The check digit of an institution only hints at 08; the code itself speaks of the master file.
 HINTS = frozenset(("identity/institution-check-digit",))

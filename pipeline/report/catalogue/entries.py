@@ -11,7 +11,7 @@ from typing import Literal
 from pipeline.report.catalogue.families import FIELD, Family, families, is_planned
 from pipeline.report.catalogue.words import SEVERITIES
 from rules.codes import ErrorCode, error_codes
-from rules.load import load_bases
+from rules.load import load_every_base
 from rules.model import Base, Bilingual, Rule
 
 State = Literal["checked", "planned", "merged", "outside"]
@@ -90,7 +90,7 @@ def entries(rules: Sequence[Rule]) -> tuple[Entry, ...]:
             reporting.setdefault(code, []).append(rule)
             for other in rule.subsumes:
                 silenced.setdefault(other, set()).add(code)
-    bases = load_bases()
+    bases = load_every_base()
     known = error_codes()
     return tuple(
         _entry(code, known.get(code), reporting.get(code, ()), silenced.get(code, ()), bases)

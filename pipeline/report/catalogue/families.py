@@ -89,7 +89,7 @@ class Family:
             Row(
                 rule,
                 Bilingual(*field_name(rule.field)),
-                applies_to(rule.applies, rule.decided_by),
+                applies_to(rule.applies, rule.decided_by, rule.version),
                 tuple(Wording(in_force(e), _condition(e)) for e in rule.editions),
             )
             for rule in self.rules
@@ -238,6 +238,10 @@ def _envelope(
         yield Bilingual("收件時間", "received"), record.received.isoformat(" ")
     if example.sender is not None or "sender" in read:
         yield Bilingual("寄件院所", "sender"), record.sender
+    if example.precheck:
+        yield Bilingual("上傳方式", "mode"), "precheck"
+    if example.vpn:
+        yield Bilingual("上傳管道", "channel"), "vpn"
     if example.address is not None:
         yield Bilingual("寄件位址", "from address"), example.address
 

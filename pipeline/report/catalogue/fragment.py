@@ -11,11 +11,11 @@ from xml.sax.saxutils import escape
 from pipeline.report.catalogue.records import ExampleRecord
 from pipeline.report.printable import shortened
 from rules.model import Base, Example
-from schemas import fields
+from schemas import V1, V2, Version, every_field
 
 State = Literal["plain", "cut", "good", "bad", "missing", "also"]
 
-_FIELD = re.compile(r"\b[HMDVE][0-9]{2}\b")
+_FIELD = re.compile(r"\b[AHMDVE][0-9]{2}\b")
 _FINDING = re.compile(r"(?P<field>[A-Z0-9]+)(?:\[(?P<order>[0-9]+)\])?:(?P<code>[A-Z0-9]+)")
 _LONGEST_VALUE = 40
 _MOST_ORDERS = 4
@@ -49,7 +49,7 @@ class Focus:
     @property
     def reads_orders(self) -> bool:
         """Whether a field of orders is among them."""
-        return any(fields()[field].is_order for field in self.read)
+        return any(every_field()[field].is_order for field in self.read)
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class _Found:
 def fields_in(expression: str) -> frozenset[str]:
     """The fields an expression speaks of, those in its strings left out."""
     bare = re.sub(r"\"[^\"]*\"|'[^']*'", "", expression)
-    return frozenset(f for f in _FIELD.findall(bare) if f in fields())
+    return frozenset(f for f in _FIELD.findall(bare) if f in every_field())
 
 
 def fragment(example: Example, record: ExampleRecord, base: Base, focus: Focus) -> tuple[Line, ...]:
@@ -85,7 +85,9 @@ def fragment(example: Example, record: ExampleRecord, base: Base, focus: Focus) 
     found = _Found.of(example.expect)
     changed = frozenset(k for k, v in record.visit.items() if base.record.get(k) != v)
     shown = focus.read | changed | found.fields_of(None) | frozenset(example.unset)
-    header = [_piece(f, record.visit, found, None, focus) for f in ("H00", "H01")]
+    version = V1 if record.visit.keys() & V1.catalogue else V2
+    header = [_piece(f, record.visit, found, None, focus) for f in version.header_fields]
+    visit = _elements(record.visit, version, shown, found, None, focus)
     upload = (Line(0, (_tag("RECS", found, focus),)),) if found.on("RECS") else ()
     return (
         *upload,
@@ -93,9 +95,9 @@ def fragment(example: Example, record: ExampleRecord, base: Base, focus: Focus) 
         Line(1, (_tag("MSH", found, focus), *header, Piece("</MSH>"))),
         Line(1, (_tag("MB", found, focus),)),
         Line(2, (_tag("MB1", found, focus),)),
-        *(Line(3, (piece,)) for piece in _elements(record.visit, shown, found, None, focus)),
+        *(Line(3, (piece,)) for piece in visit),
         Line(2, (Piece("</MB1>"),)),
-        *_orders(example, record, base, found, focus),
+        *_orders(example, record, version, base, found, focus),
         Line(1, (Piece("</MB>"),)),
         Line(0, (Piece("</REC>"),)),
     )
@@ -103,6 +105,7 @@ def fragment(example: Example, record: ExampleRecord, base: Base, focus: Focus) 
 
 def _elements(
     cells: Mapping[str, str],
+    version: Version,
     shown: frozenset[str],
     found: _Found,
     order: int | None,
@@ -112,7 +115,7 @@ def _elements(
     guilty = found.fields_of(order)
     is_order = order is not None
     pieces: list[Piece] = []
-    for field in fields().values():
+    for field in version.catalogue.values():
         if field.is_order != is_order or field.level == "MSH":
             continue
         if field.id in shown and (field.id in cells or field.id in guilty):
@@ -147,7 +150,12 @@ def _state(codes: tuple[str, ...], focus: Focus) -> State:
 
 
 def _orders(
-    example: Example, record: ExampleRecord, base: Base, found: _Found, focus: Focus
+    example: Example,
+    record: ExampleRecord,
+    version: Version,
+    base: Base,
+    found: _Found,
+    focus: Focus,
 ) -> Iterator[Line]:
     """Orders that a rule reads or an example changed, one a line; runs of others counted."""
     on_segment = found.on("MB2")
@@ -166,7 +174,7 @@ def _orders(
             yield _cut_orders(cut)
             cut = 0
         shown = focus.read | found.fields_of(number) | _differing(order, base)
-        inside = _elements(order, shown, found, number, focus)
+        inside = _elements(order, version, shown, found, number, focus)
         yield Line(2, (Piece("<MB2>"), *inside, Piece("</MB2>")))
     if cut:
         yield _cut_orders(cut)

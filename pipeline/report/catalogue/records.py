@@ -56,7 +56,8 @@ def _orders(example: Example, base: Base) -> list[Values]:
         number, times = example.repeat
         copies = [dict(orders[number - 1]) for _ in range(times - 1)]
         orders = orders[:number] + copies + orders[number:]
-        orders = [order | {"D03": f"{n:03}"} for n, order in enumerate(orders, start=1)]
+        numbered = enumerate(orders, start=1)
+        orders = [order | ({"D03": f"{n:03}"} if "D03" in order else {}) for n, order in numbered]
     return orders
 
 

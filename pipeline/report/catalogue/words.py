@@ -37,6 +37,10 @@ FORMATS = {
     "C": Bilingual("註銷未調劑", "cancel undispensed"),
     "D": Bilingual("刪除", "delete"),
     "E": Bilingual("取消註銷", "undo cancel"),
+    "1": Bilingual("正常", "normal"),
+    "2": Bilingual("異常", "abnormal"),
+    "3": Bilingual("補正（正常）", "correction of normal data"),
+    "4": Bilingual("補正（異常）", "correction of abnormal data"),
 }
 KINDS = {
     "1": Bilingual("健保就醫", "NHI visit"),
@@ -73,16 +77,26 @@ SOURCES = {
     "errors.csv": Bilingual(
         "健保署錯誤代碼（文字由本專案改寫）", "The insurer's error codes, in our own words"
     ),
+    "CERTAINTY.md": Bilingual("各項事實的把握程度", "How certain each fact is"),
     "fields.csv": Bilingual("欄位表", "The table of fields"),
+    "fields_v1.csv": Bilingual("1.0 格式欄位表", "The table of fields of format 1.0"),
     "codes.csv": Bilingual("代碼表", "The tables of codes"),
     "ours": Bilingual("本系統自訂", "A check of this system"),
 }
 
 
-def applies_to(applies: Applies, decided_by: str) -> Bilingual:
-    """Which records meet a rule: formats (H01) and data kinds (H00)."""
+def applies_to(applies: Applies, decided_by: str, version: str) -> Bilingual:
+    """Which records meet a rule: formats (H01) and data kinds (H00) of 2.0; else the version."""
     if decided_by in ("parse", "upload"):
-        return Bilingual("所有上傳", "every upload")
+        of = Bilingual("所有上傳", "every upload")
+    else:
+        of = _records(applies)
+    if version == "1.0":
+        return Bilingual(f"1.0 格式：{of.zh}", f"format 1.0: {of.en}")
+    return of
+
+
+def _records(applies: Applies) -> Bilingual:
     formats, kinds = _named(applies.formats, FORMATS), _named(applies.kinds, KINDS)
     any_format = Bilingual("任何資料格式", "any format")
     any_kind = Bilingual("任何資料型態", "any kind")
