@@ -9,7 +9,8 @@ import polars as pl
 import pytest
 
 from pipeline.run import RunOptions, run
-from rules import load_plan
+from pipeline.state_findings import decided_rules
+from rules import load_plan, load_rules
 from rules.model import History, Rule
 from tests.rule_histories import Told, Upload, breaks, histories, named, receipt_of, uploads_of
 
@@ -27,6 +28,12 @@ def test_history_leaves_its_findings_in_the_store(
     assert answers == [upload.expect for upload in uploads]
     found = {rule for told in stored.values() for *_, rule in told}
     assert (rule.id in found) == breaks(rule, history)
+
+
+def test_the_merge_decides_every_rule_that_is_in_use() -> None:
+    rules = {r.id for r in load_rules() if r.decided_by == "state" and r.status == "stable"}
+    assert decided_rules("official") == rules
+    assert decided_rules("precheck") < rules
 
 
 def send(number: int, upload: Upload, folder: Path) -> None:
