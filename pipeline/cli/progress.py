@@ -29,3 +29,17 @@ def _line(summary: RunSummary) -> str:
         f"上傳 uploads {summary.uploads:,}  資料 records {summary.counts.records:,}"
         f"  {summary.bytes_taken / 1e6:,.0f} MB"
     )
+
+
+@contextmanager
+def steps_progress() -> Iterator[Callable[[str, int, int], None] | None]:
+    """Something to call with what is being done, steps done and steps in all; as above."""
+    screen = console(stderr=True)
+    if not screen.is_terminal:
+        yield None
+        return
+    with Progress(console=screen, transient=True) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda what, done, total: bar.update(
+            task, description=what, completed=done, total=total
+        )

@@ -19,6 +19,7 @@ from pipeline.store.delta import ALL_TABLES, PRECHECK, TableCommit
 from pipeline.store.groups import FileGroup, Group, Rows
 
 FULL_BYTES: Final = 32 << 20
+WORTH_JOINING: Final = 3  # files
 STEP_BYTES: Final = 256 << 20  # of one commit
 
 _BESIDE: Final = {"visits": ("orders",)}
@@ -66,9 +67,9 @@ def compact(
 
 
 def _groups() -> Iterator[tuple[str, ...]]:
-    """The tables whose files go together, each table once; ``uploads`` like any other."""
+    """The tables whose files go together; ``batches`` last, for every step is a row of it."""
     beside = {name for names in _BESIDE.values() for name in names}
-    for name in ALL_TABLES:
+    for name in sorted(ALL_TABLES, key=lambda name: name == "batches"):
         plain = name.removeprefix(PRECHECK)
         if plain not in beside:
             prefix = name.removesuffix(plain)
@@ -99,7 +100,7 @@ def _bins(groups: list[FileGroup]) -> Iterator[list[FileGroup]]:
             yield joined
             joined = []
         joined.append(group)
-    if len(joined) > 1:
+    if len(joined) >= WORTH_JOINING:
         yield joined
 
 
@@ -113,7 +114,7 @@ def _step(
     def write(batch: int) -> list[TableCommit]:
         for number, joined in enumerate(bins):
             written = group.write(
-                f"{batch:08d}-{number:04d}", joined[0].place, _joined(group, joined)
+                f"{batch:08d}-joined-{number:04d}", joined[0].place, _joined(group, joined)
             )
             new.extend([written] if written else [])
         commits = {c.table: c for c in group.commits(new, old, rearranged=True)}

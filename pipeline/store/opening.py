@@ -42,8 +42,8 @@ def open_tables(
     Raises ``StoreUnusableError``, ``StoreBusyError`` or ``StoreWriteError``.
     """
     layout = layout_of(uri)
-    if buckets is None and read_config(layout) is None:
-        raise no_store(layout)
+    if buckets is None:
+        config_of(layout)
     with write_failures():
         layout.root.mkdir(parents=True, exist_ok=True)
     lock = locked(layout, wait_seconds, tell)
@@ -62,7 +62,15 @@ def open_tables(
         lock.__exit__(None, None, None)
 
 
-def no_store(layout: Layout) -> StoreUnusableError:
+def config_of(layout: Layout) -> StoreConfig:
+    """The settings of a store that is there. Raises ``StoreUnusableError``."""
+    config = read_config(layout)
+    if config is None:
+        raise _no_store(layout)
+    return config
+
+
+def _no_store(layout: Layout) -> StoreUnusableError:
     """There is nothing to open."""
     return StoreUnusableError(
         f"{layout.root} 沒有資料庫；第一次 nhi-upload run 會建立",

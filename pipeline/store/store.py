@@ -7,13 +7,14 @@ A batch is decided and staged in memory. Its commit makes the uploads' bytes dur
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.archive import Archive
 from pipeline.outcome import Mode
@@ -23,9 +24,10 @@ from pipeline.store.current import CurrentTables
 from pipeline.store.delta import PRECHECK, TableCommit
 from pipeline.store.failures import write_failures
 from pipeline.store.layout import DEFAULT_BUCKETS
-from pipeline.store.opening import WAIT_SECONDS, open_tables
+from pipeline.store.opening import WAIT_SECONDS, Tell, open_tables
 from pipeline.store.redelivery import Redeliveries
-from pipeline.store.state_db import StateDb
+from pipeline.store.state_db import Marker
+from pipeline.store.state_rebuild import open_state
 from pipeline.store.uploads import Uploads
 
 __all__ = ["WAIT_SECONDS", "Store", "open_store"]
@@ -39,7 +41,7 @@ class Store:
     ``visits`` (with orders) and ``ledger`` are its current tables, ``state`` what the merge knows.
     """
 
-    def __init__(self, committer: Committer, mode: Mode) -> None:
+    def __init__(self, committer: Committer, mode: Mode, tell: Tell | None = None) -> None:
         self.buckets = committer.config.buckets
         self._committer = committer
         self._layout = committer.layout
@@ -50,13 +52,13 @@ class Store:
         self._first_sequence = self._sequence + 1
         self.visits = self._current("visits", "orders", key="visit_key")
         self.ledger = self._current("prescriptions", key="prescription_id")
-        self.state = StateDb(self._layout.state(mode))
         self.redeliveries = Redeliveries(committer.tables, mode)
+        now = Marker(committer.batch, self._sequence)
+        self.state = open_state(self._layout, committer.tables, mode, now, tell)
         self.archive = Archive(self._layout.raw)
 
     def close(self) -> None:
         """Let go of the files. What was staged and not committed is forgotten."""
-        self.state.abandon()
         self.state.close()
         self.archive.close()
 
@@ -87,6 +89,10 @@ class Store:
         Raises ``KeyError`` if there is none. An upload keeps one row, whatever becomes of it.
         """
         self._uploads.replace(row)
+
+    def read(self, table: str, chosen: pc.Expression) -> pa.Table:
+        """The committed rows of a table that are chosen."""
+        return self._committer.tables.dataset(table).to_table(filter=chosen)
 
     def upload_ids(self, sequences: Sequence[int] | np.ndarray) -> list[str]:
         """The uploads of some sequences, committed or staged. Raises ``KeyError``."""
@@ -141,7 +147,7 @@ def open_store(
     *,
     buckets: int = DEFAULT_BUCKETS,
     wait_seconds: float = WAIT_SECONDS,
-    waiting: Callable[[str], None] | None = None,
+    waiting: Tell | None = None,
 ) -> Iterator[Store]:
     """Open a store for writing, making it if there is none, and complete what a crash cut short.
 
@@ -149,7 +155,7 @@ def open_store(
     """
     with open_tables(uri, buckets=buckets, wait_seconds=wait_seconds, tell=waiting) as committer:
         with write_failures():
-            store = Store(committer, mode)
+            store = Store(committer, mode, waiting)
         try:
             yield store
         finally:

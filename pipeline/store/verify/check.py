@@ -1,0 +1,68 @@
+"""What a check of a store looks at, and what it found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final
+
+import polars as pl
+
+from pipeline.outcome import Mode
+from pipeline.store.delta import PRECHECK, DeltaTables
+from pipeline.store.layout import Layout
+
+TOLD: Final = 20  # problems of a check that are told one by one
+
+
+@dataclass(frozen=True)
+class Found:
+    """How much a check looked at, and what is wrong, in words."""
+
+    looked_at: int
+    problems: tuple[str, ...] = ()
+
+
+class Stored:
+    """A store's tables, for reading."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+        self.tables = DeltaTables(layout)
+
+    def scan(self, name: str) -> pl.LazyFrame:
+        """The rows of a table, read in parts as they are asked for."""
+        return pl.scan_delta(str(self.layout.table(name)))
+
+
+Look = Callable[[Stored], Found]
+
+
+def prefix_of(mode: Mode) -> str:
+    """What the names of a mode's tables begin with."""
+    return PRECHECK if mode == "precheck" else ""
+
+
+def collect(rows: pl.LazyFrame) -> pl.DataFrame:
+    """The rows, without holding all that they are made from."""
+    return rows.collect(engine="streaming")
+
+
+def count(rows: pl.LazyFrame) -> int:
+    """How many rows."""
+    return int(collect(rows.select(pl.len())).item())
+
+
+def told(problems: Iterable[str]) -> tuple[str, ...]:
+    """The first problems, and how many more there are."""
+    found = list(problems)
+    more = [f"… {len(found) - TOLD:,} more"] if len(found) > TOLD else []
+    return (*found[:TOLD], *more)
+
+
+def rows_told(rows: pl.DataFrame, what: str, columns: Iterable[str]) -> tuple[str, ...]:
+    """A problem a row: what, and where by these columns, none of which may tell of a patient."""
+    return told(
+        f"{what}: " + ", ".join(f"{name} {row[name]}" for name in columns)
+        for row in rows.select(columns).iter_rows(named=True)
+    )
