@@ -53,19 +53,12 @@ def open_state(
     """
     folder = layout.state(mode)
     _finish_swap(folder)
-    why = None
     try:
         state = StateDb(folder)
     except StateDamagedError as damage:
         return _built(layout, tables, mode, now, tell, damage.message_en)
     try:
-        found = state.marker
-        if found.sequence > now.sequence:
-            why = "it is ahead of the tables"
-        elif StateRows(tables, mode).count_after(found.sequence) > CATCH_UP_ROWS:
-            why = "it is far behind the tables" if found.sequence else "there is none yet"
-        elif found != now:
-            _catch_up(state, tables, mode, now)
+        why = _brought(state, tables, mode, now)
     except StateDamagedError as damage:
         why = damage.message_en
     except BaseException:
@@ -106,7 +99,7 @@ def contradiction(mode: Mode) -> StoreUnusableError:
 def _built(
     layout: Layout, tables: DeltaTables, mode: Mode, now: Marker, tell: Tell | None, why: str
 ) -> StateDb:
-    if tell and now.sequence:
+    if tell is not None and now.sequence:
         tell(
             f"由資料表重建合併狀態（{mode}），需要一些時間\n"
             f"Building the merge state ({mode}) from the tables, which takes a while: {why}"
@@ -115,12 +108,26 @@ def _built(
     return StateDb(layout.state(mode))
 
 
-def _catch_up(state: StateDb, tables: DeltaTables, mode: Mode, now: Marker) -> None:
-    try:
-        catch_up(state, StateRows(tables, mode))
-        state.save(now.batch, now.sequence)
-    except UnmatchedLedgerError as error:
-        raise contradiction(mode) from error
+def _brought(state: StateDb, tables: DeltaTables, mode: Mode, now: Marker) -> str | None:
+    """Bring a state to where the tables are; or says why it must be built anew instead."""
+    found, rows = state.marker, StateRows(tables, mode)
+    if found == now:
+        return None
+    if found.batch > now.batch:
+        return "it is ahead of the tables"
+    if found.batch < now.batch:
+        later = rows.count_after(found.sequence)
+        if later > CATCH_UP_ROWS:
+            return "it is far behind the tables"
+        if later and not found.batch:
+            return "there is none yet"
+        try:
+            catch_up(state, rows)
+        except UnmatchedLedgerError as error:
+            raise contradiction(mode) from error
+    # Numbers given to uploads that came to nothing may be in the marker of the same batch.
+    state.save(now.batch, now.sequence)
+    return None
 
 
 def _fill(state: StateDb, rows: StateRows, folder: Path) -> None:

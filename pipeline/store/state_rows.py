@@ -164,7 +164,8 @@ def _cancel_claims(rows: pa.Table) -> Items:
     claims["owner"] = pack(column("institution"))
     claims["sequence"], claims["record"] = rows["sequence"].to_numpy(), rows["record"].to_numpy()
     claims["place"], claims["side"] = ANY_PLACE, BY_CANCEL
-    return claims[normal == 1]
+    chosen: Items = claims[normal == 1]
+    return chosen
 
 
 def _set_keys(claims: Items, halves: tuple[str, str], keys: UInt64) -> None:
