@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tests.oracle.ledger import Ledger, Slot
@@ -75,13 +75,14 @@ class Put:
             rows.add(12)
             yield 12, "M16", DISPENSING + "leg-dispensed-elsewhere"
         twice = any(others[r].institution == self.new.institution for r in here & set(others))
-        if twice or (not rows and any(self._leaves_gap(p, kind) for p in self._prescriptions())):
+        before = self.old.prescription if self.old else self.new.prescription
+        gap = not rows and self._leaves_gap(self.new.prescription, kind)
+        if before != self.new.prescription:
+            gap = gap or self._leaves_gap(before, kind)
+        if twice or gap:
             yield 13, legs, DISPENSING + "leg-out-of-order/" + OF_KIND[kind]
         if self._takes_back_dispensed(kind):
             yield 14, count, DISPENSING + "leg-taken-back-though-dispensed/" + OF_KIND[kind]
-
-    def _prescriptions(self) -> Iterable[str]:
-        return {self.new.prescription, *([self.old.prescription] if self.old else [])}
 
     def _leaves_gap(self, prescription: str, kind: str) -> bool:
         """The first half of row 13, for one prescription that it now or until now dispenses."""
