@@ -35,6 +35,10 @@ class ReportWriteError(PipelineError):
     """A report can't be written. What was there before is still there, whole."""
 
 
+class UnknownUploadError(PipelineError):
+    """An upload was named that the store does not have."""
+
+
 def kind_and_place(fault: BaseException) -> str:
     """What a fault of ours is and where: without its message, which may hold a patient's data."""
     frame = traceback.extract_tb(fault.__traceback__)[-1]

@@ -42,6 +42,43 @@ class Receipts(Protocol):
 NOTHING: Final = Counts()
 
 
+class Merger:
+    """Merges processed uploads into an open store: its current tables, history and state."""
+
+    def __init__(self, store: Store, policy: MergePolicy) -> None:
+        self._store = store
+        self._policy = policy
+
+    def merge(
+        self, processed: Processed, uploads: Sequence[Receipted], *, guarded: bool = True
+    ) -> Processed:
+        """Merge processed uploads, in order of their sequences, into the current tables and the
+        state; gives them with what the merge found.
+
+        ``guarded``: uploads that would delete too much are held.
+        """
+        store = self._store
+        sequences = [one.sequence for one in uploads]
+        decided = decide(processed, sequences, store.state, self._policy, guarded=guarded)
+        store.state.put(*decided.remembered)
+        store.visits.apply(visit_changes(uploads, decided, store.buckets))
+        store.ledger.apply(decided.ledger(store.buckets))
+        store.stage("history", history_rows(uploads, decided))
+        if decided.held:
+            store.stage("held", held_rows(uploads, decided.held))
+        return replace(decided.processed, standing=self._standing(decided, uploads))
+
+    def _standing(self, decided: Decided, uploads: Sequence[Receipted]) -> dict[int, Standing]:
+        """By row of a rejected correction, the upload and record that stand."""
+        versions = decided.standing
+        ids = {one.sequence: one.upload_id for one in uploads}
+        before = sorted({sequence for sequence, _ in versions.values()} - ids.keys())
+        ids.update(zip(before, self._store.upload_ids(before) if before else [], strict=True))
+        return {
+            row: Standing(ids[sequence], record) for row, (sequence, record) in versions.items()
+        }
+
+
 class Settler:
     """Settles batches one after the other, in the order of receipt; commits when told."""
 
@@ -55,7 +92,7 @@ class Settler:
     ) -> None:
         self._store = store
         self._checker = checker
-        self._policy = policy
+        self._merger = Merger(store, policy)
         self._summary = summary
         self._receipts = receipts
         self._publish: list[Publish] = []
@@ -131,7 +168,7 @@ class Settler:
             replace(one, envelope=envelope)
             for one, envelope in zip(uploads, part.processed.envelopes, strict=True)
         ]
-        processed = self.merge(part.processed, known)
+        processed = self._merger.merge(part.processed, known)
         self._store.stage("findings", finding_rows(processed, known))
         rows = []
         for i, one in enumerate(known):
@@ -157,35 +194,6 @@ class Settler:
         self._summary.add_findings(processed)
         if self._receipts:
             self._publish.append(self._receipts.prepare(processed, known))
-
-    def merge(
-        self, processed: Processed, uploads: Sequence[Receipted], *, guarded: bool = True
-    ) -> Processed:
-        """Merge processed uploads, in order of their sequences, into the current tables and the
-        state; gives them with what the merge found.
-
-        ``guarded``: uploads that would delete too much are held.
-        """
-        store = self._store
-        sequences = [one.sequence for one in uploads]
-        decided = decide(processed, sequences, store.state, self._policy, guarded=guarded)
-        store.state.put(*decided.remembered)
-        store.visits.apply(visit_changes(uploads, decided, store.buckets))
-        store.ledger.apply(decided.ledger(store.buckets))
-        store.stage("history", history_rows(uploads, decided))
-        if decided.held:
-            store.stage("held", held_rows(uploads, decided.held))
-        return replace(decided.processed, standing=self._standing(decided, uploads))
-
-    def _standing(self, decided: Decided, uploads: Sequence[Receipted]) -> dict[int, Standing]:
-        """By row of a rejected correction, the upload and record that stand."""
-        versions = decided.standing
-        ids = {one.sequence: one.upload_id for one in uploads}
-        before = sorted({sequence for sequence, _ in versions.values()} - ids.keys())
-        ids.update(zip(before, self._store.upload_ids(before) if before else [], strict=True))
-        return {
-            row: Standing(ids[sequence], record) for row, (sequence, record) in versions.items()
-        }
 
     def commit(self) -> None:
         """Make what was settled durable, then let its receipts be seen."""
