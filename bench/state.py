@@ -122,7 +122,7 @@ def build(contender: Contender, count: int) -> dict[str, Any]:
         taken += time.perf_counter() - start - source.seconds
     start = time.perf_counter()
     contender.close()
-    return {"build": taken + time.perf_counter() - start, **_memory()}
+    return {"build": taken + time.perf_counter() - start, **memory()}
 
 
 def use(contender: Contender, count: int, folder: Path) -> dict[str, Any]:
@@ -139,11 +139,11 @@ def use(contender: Contender, count: int, folder: Path) -> dict[str, Any]:
         contender.put({name: pairs[: BATCH // (1 if name == "moments" else 4)]
                        for name, pairs in batch.items()})  # fmt: skip
         puts.append(time.perf_counter() - start)
-    memory = _memory()
+    taken = memory()
     contender.close()
     return {
         "cold": finds[0], "warm": median(finds[1:]), "put": median(puts), "worst": max(puts),
-        "found": found, **memory,
+        "found": found, **taken,
     }  # fmt: skip
 
 
@@ -164,7 +164,7 @@ class _Clocked:
             self.seconds += time.perf_counter() - start
 
 
-def _memory() -> dict[str, int]:
+def memory() -> dict[str, int]:
     """Peak resident MiB, and how much of the present is the process's own (not mapped files)."""
     status = Path("/proc/self/status").read_text(encoding="ascii")
     own = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("RssAnon"))

@@ -20,8 +20,12 @@ if TYPE_CHECKING:
     "--mode", "modes", type=click.Choice(["official", "precheck"]), multiple=True,
     default=("official", "precheck"), help="預設兩者 both unless told",
 )  # fmt: skip
+@click.option("--format", "shape", type=click.Choice(["text", "json"]), default="text",
+              help="輸出格式 output; json: 每行一物件 one object a line.")  # fmt: skip
 @click.pass_obj
-def rebuild_state(settings: Settings, store_uri: str | None, modes: tuple[Mode, ...]) -> int:
+def rebuild_state(
+    settings: Settings, store_uri: str | None, modes: tuple[Mode, ...], shape: str
+) -> int:
     """由資料表重建合併狀態。Build the state of the merge anew from the tables.
 
     狀態遺失、落後或毀損時，開啟資料庫會自動重建；這個指令不問理由就重建。資料表不會改變。
@@ -33,6 +37,9 @@ def rebuild_state(settings: Settings, store_uri: str | None, modes: tuple[Mode, 
       nhi-upload store rebuild-state --store ./store
       nhi-upload store rebuild-state --store ./store --mode official
     """
+    import orjson
+
+    from pipeline.store.failures import write_failures
     from pipeline.store.opening import open_tables
     from pipeline.store.state_db import Marker, StateDb
     from pipeline.store.state_rebuild import rebuild
@@ -42,13 +49,16 @@ def rebuild_state(settings: Settings, store_uri: str | None, modes: tuple[Mode, 
         now = Marker(held.batch, held.last_sequence)
         for mode in modes:
             start = time.monotonic()
-            rebuild(held.layout, held.tables, mode, now)
+            with write_failures():
+                rebuild(held.layout, held.tables, mode, now)
             state = StateDb(held.layout.state(mode))
-            size = state.size()
+            size, seconds = state.size(), time.monotonic() - start
             state.close()
+            if shape == "json":
+                click.echo(orjson.dumps({"mode": mode, **size, "seconds": round(seconds, 3)}))
+                continue
             click.echo(
-                f"{mode:<9} 就醫 visits {size['moments']:,}（moments），處方 prescriptions "
-                f"{size['ledger']:,}，{size['bytes'] / 1e6:,.1f} MB，"
-                f"{time.monotonic() - start:.1f} s"
+                f"{mode:<9} 就醫時刻 moments {size['moments']:,}，處方 prescriptions "
+                f"{size['ledger']:,}，{size['bytes'] / 1e6:,.1f} MB，{seconds:.1f} s"
             )
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scenario import run_all
 
+from pipeline.cli import main
 from pipeline.errors import StoreUnusableError
 from pipeline.outcome import Mode
 from pipeline.store import state_rebuild
@@ -199,3 +201,19 @@ def test_tables_that_contradict_each_other_are_told(layout: Layout) -> None:
     write_deltalake(path, rows.set_column(at, rows.schema.field(at), [by]), mode="overwrite")
     with pytest.raises(StoreUnusableError, match="store verify"):
         rebuild(layout, DeltaTables(layout), "official", marker(layout))
+
+
+def test_the_command_builds_both_states_anew(
+    layout: Layout, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lived = contents(layout.state("official"))
+    shutil.rmtree(layout.state("official"))
+    command = ["store", "rebuild-state", "--store", str(layout.root)]
+    assert main(command) == 0
+    assert capsys.readouterr().out.splitlines()[0].startswith("official")
+    assert contents(layout.state("official")) == lived
+    assert contents(layout.state("precheck")) == []
+    assert main([*command, "--mode", "official", "--format", "json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["mode"], told["moments"]) == ("official", sum(n == "moments" for n, *_ in lived))
+    assert main(["store", "rebuild-state", "--store", str(layout.root / "nothing")]) == 70
