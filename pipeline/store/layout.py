@@ -23,7 +23,8 @@ from filelock import FileLock, Timeout
 from pipeline.errors import StoreBusyError, StoreUnusableError
 from pipeline.outcome import Mode
 
-FORMAT: Final = 1
+FORMAT: Final = 2
+OLDEST_FORMAT: Final = 1  # that can be brought up to this one
 DEFAULT_BUCKETS: Final = 8
 
 
@@ -74,8 +75,11 @@ def layout_of(uri: str | Path) -> Layout:
     return Layout(Path(uri).absolute())
 
 
-def read_config(layout: Layout) -> StoreConfig | None:
-    """The store's settings, ``None`` where there is no store yet. Raises ``StoreUnusableError``."""
+def read_config(layout: Layout, *, older: bool = False) -> StoreConfig | None:
+    """The store's settings, ``None`` where there is no store yet. Raises ``StoreUnusableError``.
+
+    ``older``: the format may be an older one, for the caller migrates.
+    """
     try:
         found = StoreConfig(**json.loads(layout.config.read_text(encoding="utf-8")))
     except FileNotFoundError:
@@ -85,6 +89,14 @@ def read_config(layout: Layout) -> StoreConfig | None:
             f"{layout.config} 無法讀取，請由備份還原",
             f"{layout.config} can't be read; restore it from a backup",
         ) from error
+    if OLDEST_FORMAT <= found.format < FORMAT:
+        if older:
+            return found
+        raise StoreUnusableError(
+            f"{layout.root} 是第 {found.format} 版的資料庫，請先執行 nhi-upload store migrate",
+            f"{layout.root} is a store of format {found.format}; "
+            "run nhi-upload store migrate first",
+        )
     if found.format != FORMAT:
         raise StoreUnusableError(
             f"{layout.root} 是第 {found.format} 版的資料庫，本程式使用第 {FORMAT} 版",

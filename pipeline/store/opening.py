@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -13,6 +13,7 @@ from pipeline.store.delta import ALL_TABLES, DeltaTables
 from pipeline.store.failures import write_failures
 from pipeline.store.layout import (
     DEFAULT_BUCKETS,
+    FORMAT,
     Layout,
     StoreConfig,
     layout_of,
@@ -21,11 +22,12 @@ from pipeline.store.layout import (
     write_config,
 )
 from pipeline.store.logs import drop_torn
+from pipeline.store.migration import Tell, migrate
 
 WAIT_SECONDS: Final = 60.0
 _NOT_YET_A_STORE: Final = ("store.lock", "store.json.part")
 
-Tell = Callable[[str], None]
+__all__ = ["WAIT_SECONDS", "Tell", "config_of", "open_tables"]
 
 
 @contextmanager
@@ -42,8 +44,8 @@ def open_tables(
     Raises ``StoreUnusableError``, ``StoreBusyError`` or ``StoreWriteError``.
     """
     layout = layout_of(uri)
-    if buckets is None:
-        config_of(layout)
+    if buckets is None and read_config(layout, older=True) is None:
+        raise _no_store(layout)
     with write_failures():
         layout.root.mkdir(parents=True, exist_ok=True)
     lock = locked(layout, wait_seconds, tell)
@@ -51,12 +53,7 @@ def open_tables(
         lock.__enter__()
     try:
         with write_failures():
-            config = read_config(layout) or _new(layout, buckets or DEFAULT_BUCKETS)
-            for name in ALL_TABLES:
-                drop_torn(layout.table(name))
-            tables = DeltaTables(layout)
-            tables.create_missing()
-            committer = Committer(layout, config, tables)
+            committer = _at_hand(layout, buckets or DEFAULT_BUCKETS, tell)
         yield committer
     finally:
         lock.__exit__(None, None, None)
@@ -76,6 +73,18 @@ def _no_store(layout: Layout) -> StoreUnusableError:
         f"{layout.root} 沒有資料庫；第一次 nhi-upload run 會建立",
         f"There is no store at {layout.root}; the first nhi-upload run makes one",
     )
+
+
+def _at_hand(layout: Layout, buckets: int, tell: Tell | None) -> Committer:
+    """The tables of a store that is held, whole and of this program's format."""
+    config = read_config(layout, older=True) or _new(layout, buckets)
+    for name in ALL_TABLES:
+        drop_torn(layout.table(name))
+    if config.format < FORMAT:
+        return migrate(layout, config, tell)
+    tables = DeltaTables(layout)
+    tables.create_missing()
+    return Committer(layout, config, tables)
 
 
 def _new(layout: Layout, buckets: int) -> StoreConfig:
