@@ -69,12 +69,12 @@ def recall(state: State, visits: Items, normal: UInt8, original: UInt64) -> tupl
     own, named = keys_of(visits), original.any(axis=1)
     dispensing = _dispenses(visits)
     new_sources = _sources(visits[dispensing])
-    entries, seen = Numbering(2 * len(own), own.tobytes()), set[bytes]()
-    first = _visits_at(state, np.concatenate([own, original[named], new_sources]), seen)
+    entries = Numbering(2 * len(own), own.tobytes())
+    first = _visits_at(state, np.concatenate([own, original[named], new_sources]))
     at_first, entry = entries.numbers(keys_of(first)), entries.numbers(own)
     earlier = first[np.isin(at_first, entry) & _dispenses(first)]
     old_sources = _sources(earlier)
-    second = _visits_at(state, old_sources, seen)
+    second = _visits_at(state, old_sources)
     at = np.concatenate([at_first, entries.numbers(keys_of(second))])
     originals, at_new = entries.numbers(original[named]), entries.numbers(new_sources)
     at_old = entries.numbers(old_sources)
@@ -105,11 +105,12 @@ def recall(state: State, visits: Items, normal: UInt8, original: UInt64) -> tupl
     return found, places
 
 
-def _visits_at(state: State, keys: UInt64, seen: set[bytes]) -> Items:
-    """All live visits of the persons and seconds of some keys, but for those ``seen``."""
-    wanted = sorted(set(moment_keys(moment_parts(keys))) - seen)
-    seen.update(wanted)
-    return np.frombuffer(b"".join(state.moments(wanted)), VISIT)
+def _visits_at(state: State, keys: UInt64) -> Items:
+    """All live visits of the persons and seconds of some keys, in order of keys."""
+    parts = moment_parts(keys)
+    parts = parts[np.lexsort((parts[:, 1], parts[:, 0]))]
+    new = (np.diff(parts, axis=0, prepend=~parts[:1]) != 0).any(axis=1)
+    return np.frombuffer(b"".join(state.moments(moment_keys(parts[new]))), VISIT)
 
 
 def _dispenses(items: Items) -> Bools:

@@ -28,20 +28,22 @@ def remember(before: Known, merged: Merged) -> Remembered:
 
 
 def _moments(merged: Merged) -> dict[bytes, bytes]:
-    """The live visits of every person and second where something changed."""
+    """The live visits of every person and second where something changed, in order of keys."""
     after = merged.after
-    moments = np.unique(after.moment[merged.changed])
-    live = np.flatnonzero(np.isin(after.moment, moments) & (after.live == 1))
+    some = np.full(int(after.moment.max(initial=-1)) + 1, -1, np.int64)
+    changed = np.flatnonzero(merged.changed)
+    some[after.moment[changed]] = changed  # an entry of each moment that changed
+    some = some[some >= 0]
+    parts = moment_parts(after.keys[some])
+    order = np.lexsort((parts[:, 1], parts[:, 0]))
+    rank = np.full(len(after.moment), -1, np.int64)
+    rank[after.moment[some[order]]] = np.arange(len(order))
+    of_entry = rank[after.moment]
+    live = np.flatnonzero((of_entry >= 0) & (after.live == 1))
     keys = after.keys[live]
-    order = np.lexsort((keys[:, 1], keys[:, 0], after.moment[live]))
-    live = live[order]
-    values = _by_row(
-        after.entries[live], np.searchsorted(moments, after.moment[live]), len(moments)
-    )
-    one = np.full(len(after.live), -1, np.int64)
-    one[after.moment] = np.arange(len(after.moment))  # some entry of each moment
-    names = moment_keys(moment_parts(after.keys[one[moments]]))
-    return dict(zip(names, values, strict=True))
+    live = live[np.lexsort((keys[:, 1], keys[:, 0], of_entry[live]))]
+    values = _by_row(after.entries[live], of_entry[live], len(order))
+    return dict(zip(moment_keys(parts[order]), values, strict=True))
 
 
 def _ledger(before: Known, merged: Merged) -> dict[bytes, bytes]:
