@@ -85,6 +85,8 @@ def run(
     with open_store(
         store_uri, options.mode, wait_seconds=options.wait_seconds, waiting=waiting
     ) as store:
+        if receipts:
+            receipts.begin()
         checker = Checker(
             plan, options.mode, options.channel, options.institution,
             options.parser, options.utf8, options.limits, read_snapshot(layout_of(store_uri)),

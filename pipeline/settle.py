@@ -32,6 +32,9 @@ Publish = Callable[[], None]
 class Receipts(Protocol):
     """Prepares receipts out of sight; gives what makes them visible once they are durable."""
 
+    def begin(self) -> None:
+        """The run holds the store; what a crash kept from being seen is made good."""
+
     def prepare(self, processed: Processed, uploads: Sequence[Receipted]) -> Publish:
         """Those of uploads that were processed together."""
 

@@ -76,21 +76,29 @@ def command(
         utf8=settings.allow_utf8,
         limits=settings.limits,
     )
-    summary = _run(sources, uri, options, receipts)
+    summary = _run(sources, uri, options, receipts, settings)
     _tell(summary, receipts, shape)
     return _exit_code(summary, strict)
 
 
 def _run(
-    sources: tuple[str, ...], uri: str, options: RunOptions, receipts: Path | None
+    sources: tuple[str, ...],
+    uri: str,
+    options: RunOptions,
+    receipts: Path | None,
+    settings: Settings,
 ) -> RunSummary:
+    from functools import partial
+
     from pipeline.cli.progress import run_progress
+    from pipeline.cli.stored import answers_from_store
     from pipeline.ingest import SourceMissingError
     from pipeline.report.receipt_files import ReceiptFolder
     from pipeline.run import run
     from rules import load_plan
 
-    folder = ReceiptFolder(receipts) if receipts is not None else None
+    stored = partial(answers_from_store, uri, settings)
+    folder = ReceiptFolder(receipts, stored) if receipts is not None else None
     try:
         with run_progress() as progress:
             return run(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import click
@@ -28,6 +30,21 @@ def answer_from_store(store_uri: str, upload_id: str, settings: Settings) -> Ans
     findings = _rows(tables, "findings", upload["upload_id"])
     payload = _payload(layout, bytes.fromhex(upload["sha256"]))
     return stored_answer(upload, findings, payload, load_plan(), settings.limits)
+
+
+def answers_from_store(
+    store_uri: str, settings: Settings, upload_ids: Sequence[str]
+) -> Iterator[tuple[str, Answer]]:
+    """The answers to those of some uploads that are stored, each with its id."""
+    layout, plan = layout_of(store_uri), load_plan()
+    tables, of_them = DeltaTables(layout), ds.field("upload_id").isin(list(upload_ids))
+    findings = defaultdict(list)
+    for row in tables.dataset("findings").to_table(filter=of_them).to_pylist():
+        findings[row["upload_id"]].append(row)
+    for upload in tables.dataset("uploads").to_table(filter=of_them).to_pylist():
+        payload = _payload(layout, bytes.fromhex(upload["sha256"]))
+        found = findings[upload["upload_id"]]
+        yield upload["upload_id"], stored_answer(upload, found, payload, plan, settings.limits)
 
 
 def _upload(tables: DeltaTables, upload_id: str) -> dict[str, Any]:

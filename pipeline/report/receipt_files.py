@@ -1,16 +1,15 @@
 """EDGE: receipts as files in a folder, for uploads that have something to tell.
 
 A receipt must not be seen before its outcome is durable, so the receipts of a batch are written
-under ``.pending`` first and moved into the folder when told. What a crash leaves there is removed
-by the next run; ``nhi-upload receipt`` gives any receipt again.
+under ``.pending`` first and moved into the folder when told. What a crash, or a full disk, kept
+from there the next run into the folder writes again from the store (see ``pipeline.report.owed``).
 """
 
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pipeline.core import Processed
@@ -19,6 +18,7 @@ from pipeline.outcome import Refusal
 from pipeline.report.answer import Answer, answer_of, unpacked_answer
 from pipeline.report.error_csv import error_csv
 from pipeline.report.masking import without_ids
+from pipeline.report.owed import OWED, Owed
 from pipeline.report.receipt import receipt
 from pipeline.results import Receipted
 from pipeline.version import ENGINE
@@ -28,6 +28,9 @@ _PENDING = ".pending"
 _UNSAFE = re.compile(r"[^\w.-]+")
 _MOST_STEM_BYTES = 180  # of the 255 that a file name may have
 
+Stored = Callable[[Sequence[str]], Iterable[tuple[str, Answer]]]
+"""Upload ids → ids and answers of those of them that are in the store."""
+
 
 class ReceiptFolder:
     """A folder of receipts: ``NAME-UPLOAD_ID.txt`` (Big5) and ``.csv`` (UTF-8 with BOM).
@@ -36,17 +39,30 @@ class ReceiptFolder:
     waits for it leaves the receipts of this one alone. Raises ``ReceiptWriteError``.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, stored: Stored | None = None) -> None:
         self._folder = folder
         self._pending = folder / _PENDING
+        self._stored = stored
+        self._owed = Owed(self._pending)
         self._opened = False
+        self._unpublished = 0
+
+    def begin(self) -> None:
+        """This run holds the store: write the receipts that an earlier one owes."""
+        with _write_failures(self._folder):
+            owed = self._owed.uploads() if self._stored else []
+        if self._stored and self._pending.exists():
+            self._prepare([(_file_name(a.name, key), a) for key, a in self._stored(owed)], [])()
 
     def prepare(self, processed: Processed, uploads: Sequence[Receipted]) -> Callable[[], None]:
         """Write the receipts of a batch out of sight; gives what moves them into the folder."""
+        told = [(i, one) for i, one in enumerate(uploads) if _worth_telling(processed, i)]
         return self._prepare(
-            (_file_name(upload), answer_of(processed, place, upload.sha256, ENGINE))
-            for place, upload in enumerate(uploads)
-            if _worth_telling(processed, place)
+            (
+                (_file_name(one.name, one.upload_id), answer_of(processed, i, one.sha256, ENGINE))
+                for i, one in told
+            ),
+            [one.upload_id for _, one in told],
         )
 
     def prepare_refused(
@@ -54,37 +70,55 @@ class ReceiptFolder:
     ) -> Callable[[], None]:
         """As ``prepare``, for uploads that could not be unpacked."""
         return self._prepare(
-            (_file_name(one), unpacked_answer(one.sha256, refusal, plan, one.envelope, ENGINE))
-            for one, refusal in refused
+            (
+                (
+                    _file_name(one.name, one.upload_id),
+                    unpacked_answer(one.sha256, refusal, plan, one.envelope, ENGINE),
+                )
+                for one, refusal in refused
+            ),
+            [one.upload_id for one, _ in refused],
         )
 
     def close(self) -> None:
-        """Remove what was never to be seen."""
-        if self._opened:
-            shutil.rmtree(self._pending, ignore_errors=True)
+        """Remove what was never to be seen, and the list of what is owed if nothing is."""
+        if not self._opened:
+            return
+        with suppress(OSError):  # then it is owed as before
+            self._clear()
+            if not self._unpublished:
+                self._owed.settled()
+                self._pending.rmdir()
 
-    def _prepare(self, answers: Iterable[tuple[str, Answer]]) -> Callable[[], None]:
+    def _prepare(
+        self, answers: Iterable[tuple[str, Answer]], owed: Sequence[str]
+    ) -> Callable[[], None]:
         names: list[str] = []
         with _write_failures(self._folder):
-            self._open()
+            if not self._opened:
+                self._pending.mkdir(parents=True, exist_ok=True)
+                self._clear()
+                self._opened = True
+            if owed:
+                self._owed.add(owed)
+            self._unpublished += 1
             for name, answer in answers:
                 (self._pending / f"{name}.txt").write_bytes(receipt(answer))
                 (self._pending / f"{name}.csv").write_bytes(error_csv([answer]))
                 names.append(name)
         return lambda: self._publish(names)
 
-    def _open(self) -> None:
-        if self._opened:
-            return
-        shutil.rmtree(self._pending, ignore_errors=True)
-        self._pending.mkdir(parents=True, exist_ok=True)
-        self._opened = True
+    def _clear(self) -> None:
+        for path in self._pending.iterdir():
+            if path.name != OWED:
+                path.unlink()
 
     def _publish(self, names: Sequence[str]) -> None:
         with _write_failures(self._folder):
             for name in names:
                 for file in (f"{name}.txt", f"{name}.csv"):
                     (self._pending / file).replace(self._folder / file)
+        self._unpublished -= 1
 
 
 def _worth_telling(processed: Processed, place: int) -> bool:
@@ -92,8 +126,8 @@ def _worth_telling(processed: Processed, place: int) -> bool:
     return rows.start != rows.stop or processed.refusals[place] is not None
 
 
-def _file_name(upload: Receipted) -> str:
-    return f"{_stem(upload.name)}-{upload.upload_id}"
+def _file_name(name: str, upload_id: str) -> str:
+    return f"{_stem(name)}-{upload_id}"
 
 
 def _stem(name: str) -> str:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 import pyarrow as pa
 from deltalake.exceptions import DeltaError
 
 from pipeline.errors import StoreWriteError
+
+_LAID_OUT: Final = re.compile(r"(?:\x1b\[[0-9;]*m|↳|\s)+")
 
 
 @contextmanager
@@ -18,9 +22,15 @@ def write_failures() -> Iterator[None]:
     try:
         yield
     except (OSError, DeltaError, sqlite3.OperationalError, pa.ArrowException) as error:
+        told = _plain(error)
         raise StoreWriteError(
-            f"資料庫無法寫入（{error}）。請清出磁碟空間或修正權限後再執行一次；"
+            f"資料庫無法寫入（{told}）。請清出磁碟空間或修正權限後再執行一次；"
             "資料仍是這一批之前或之後的完整狀態",
-            f"The store can't be written ({error}). Free disk space or mend the permissions and "
+            f"The store can't be written ({told}). Free disk space or mend the permissions and "
             "run again; the data is whole, as before or after this batch",
         ) from error
+
+
+def _plain(error: Exception) -> str:
+    """What went wrong in one line: delta-rs lays its errors out as coloured trees."""
+    return _LAID_OUT.sub(" ", str(error)).strip()

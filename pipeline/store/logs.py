@@ -30,14 +30,18 @@ def sync_checkpoint(table: Path, version: int) -> None:
 
 
 def drop_torn(table: Path) -> None:
-    """Remove a last commit or checkpoint that a power failure left in part.
+    """Remove a last commit or checkpoint that a power failure left in part, and what delta-rs
+    had not yet given its name (``….json#1``) when the process was killed.
 
     An older commit is never looked at: it was durable before the next was begun.
     """
     log = _log(table)
     names = sorted(os.listdir(log)) if log.is_dir() else []
+    torn = [log / name for name in names if "#" in name]
+    names = [name for name in names if "#" not in name]
     last = max((name for name in names if name.endswith(".json")), default=None)
-    torn = [log / last] if last and not _is_whole_commit(log / last) else []
+    if last and not _is_whole_commit(log / last):
+        torn.append(log / last)
     checkpoint = max((name for name in names if ".checkpoint" in name), default=None)
     if checkpoint and not _is_whole_parquet(log / checkpoint):
         torn += [log / checkpoint, _pointer(table)]
