@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from pipeline.errors import StoreUnusableError
 from pipeline.store.layout import sync_folder
 
 BOUNDED: Final = frozenset({"upload_id", "sequence", "visit_date", "sha256", "batch"})
@@ -67,11 +68,21 @@ def write_data_file(table: Path, stem: str, rows: pa.Table, partition: dict[str,
 
 
 def read_data_file(table: Path, path: str, schema: pa.Schema) -> pa.Table:
-    """These columns of a data file; those that are younger than the file are null."""
-    with (table / path).open("rb") as file:
-        parquet = pq.ParquetFile(file)
-        there = set(parquet.schema_arrow.names)
-        rows = parquet.read(columns=[name for name in schema.names if name in there])
+    """These columns of a data file; those that are younger than the file are null.
+
+    Raises ``StoreUnusableError`` where the file is damaged or lost.
+    """
+    try:
+        with (table / path).open("rb") as file:
+            parquet = pq.ParquetFile(file)
+            there = set(parquet.schema_arrow.names)
+            rows = parquet.read(columns=[name for name in schema.names if name in there])
+    except (FileNotFoundError, pa.ArrowException) as error:
+        raise StoreUnusableError(
+            f"{table.name} 的檔案 {path} 遺失或毀損，請由備份還原，再執行 nhi-upload store verify",
+            f"{path} of {table.name} is lost or damaged; restore it from a backup, "
+            "then run nhi-upload store verify",
+        ) from error
     columns = [
         rows[field.name].cast(field.type)
         if field.name in there

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-import pyarrow as pa
 from deltalake.exceptions import DeltaError
 
 from pipeline.errors import StoreWriteError
@@ -21,7 +20,7 @@ def write_failures() -> Iterator[None]:
     """Say what to do when the disk is full, read-only, or otherwise gives up."""
     try:
         yield
-    except (OSError, DeltaError, sqlite3.OperationalError, pa.ArrowException) as error:
+    except (OSError, DeltaError, sqlite3.OperationalError) as error:
         told = _plain(error)
         raise StoreWriteError(
             f"資料庫無法寫入（{told}）。請清出磁碟空間或修正權限後再執行一次；"

@@ -87,7 +87,7 @@ class StateRows:
         """The same of some prescriptions, named by the key in ``high`` and ``low``."""
         keys = keys_of(prescriptions)
         months = {month_text(int(month)) for month in np.unique(months_of_keys(keys))}
-        in_months = pc.field("issued_month").isin(pa.array(sorted(months)))
+        in_months = pc.field("issued_month").isin(pa.array(sorted(months), pa.string()))
         return self.ledger(in_months & pc.field("prescription_id").isin(spell(keys)))
 
     def cancels(self, after: int = 0) -> Iterator[Items]:
