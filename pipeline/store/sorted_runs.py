@@ -101,8 +101,9 @@ class _Run:
         end = len(self._rows)
         if below is not None:
             end = int(np.searchsorted(self._rows["high"], np.uint64(below), side="left"))
+        # Where all rows are of one value, only more rows can tell where it ends.
+        self._stuck = not end and below == self.last
         taken, self._rows = self._rows[:end], self._rows[end:]
-        self._stuck = not end and not self.exhausted
         return taken
 
     def close(self) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -42,11 +44,27 @@ def test_pieces_are_the_sorted_whole(
     assert not list(folder.iterdir())
 
 
-def test_memory_is_that_of_few_runs(tmp_path: Path) -> None:
+@pytest.mark.parametrize("spread", [0, 1 << 40], ids=["one after the other", "all alike"])
+def test_memory_is_that_of_few_runs(
+    spread: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = Counter[int]()
+    fromfile = np.fromfile
+
+    def counting(file: Any, *arguments: Any) -> Any:
+        rows = fromfile(file, *arguments)
+        loaded[0] += len(rows)
+        loaded[1] = max(loaded[1], loaded[0])
+        return rows
+
+    monkeypatch.setattr(np, "fromfile", counting)
     runs = SortedRuns(tmp_path, "test", ROW, BY, run_rows=10_000)
     rng = np.random.default_rng(3)
-    for _ in range(40):
+    for number in range(40):
         part = np.zeros(5_000, ROW)
-        part["high"] = rng.integers(0, 1 << 40, len(part))
+        part["high"] = rng.integers(0, spread + 1, len(part)) + number // 2 * 5
         runs.add(part)
-    assert max(len(piece) for piece in runs.merged()) <= 3 * 10_000
+    for piece in runs.merged():
+        loaded[0] -= len(piece)
+    assert loaded[0] == 0
+    assert loaded[1] <= 3 * 10_000
