@@ -58,7 +58,9 @@ def use(layout: Layout) -> dict[str, Any]:
     start = time.perf_counter()
     state = open_state(layout, tables, "official", now)
     behind = time.perf_counter() - start
+    state.close()
     drop_from_cache(state.folder)
+    state = open_state(layout, tables, "official", now)
     size, finds, puts, found = state.size(), list[float](), list[float](), 0
     known = _prescriptions(layout)
     for number in range(BATCHES):
@@ -77,8 +79,9 @@ def use(layout: Layout) -> dict[str, Any]:
         puts.append(time.perf_counter() - start)
     state.close()
     return {
-        "opening": opening, "a_batch_behind": behind, "size": size, "cold": finds[0], "warm": median(finds[1:]),
-        "put": median(puts), "worst": max(puts), "found": found, **memory(),
+        "opening": opening, "a_batch_behind": behind, "size": size, "cold": finds[0],
+        "warm": median(finds[1:]), "put": median(puts), "worst": max(puts), "found": found,
+        **memory(),
     }  # fmt: skip
 
 
