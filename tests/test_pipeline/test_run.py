@@ -14,15 +14,19 @@ import polars as pl
 import pyarrow.compute as pc
 import pytest
 from deltalake import DeltaTable
-from store_oracle import SlowStore, stored_history, stored_visits, table
+from store_oracle import table
 
 from pipeline import batches
 from pipeline.archive import read_archived
 from pipeline.core import Processed, process_many
 from pipeline.generate import DEFAULT_AS_OF, generate
 from pipeline.ingest import SourceMissingError
+from pipeline.outcome import Envelope, Mode
 from pipeline.run import RunOptions, run
 from rules import load_plan
+from schemas import VISIT_FIELDS
+from tests.oracle.replay import Replay
+from tests.oracle.replay_tables import expected, stored
 
 SAMPLES = Path(__file__).parents[1] / "fixtures" / "samples"
 SAMPLE_MOMENT = datetime.fromisoformat("2025-04-02T20:55:00+08:00")
@@ -37,12 +41,13 @@ def country(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @cache
-def slow(folder: Path, received_at: datetime) -> SlowStore:
-    """What the slow store comes to after a folder."""
-    store = SlowStore()
+def slow(folder: Path, received_at: datetime, precheck: bool = False) -> Replay:
+    """What the slow merge comes to after a folder."""
+    replay = Replay(precheck)
     for path in sorted(folder.glob("*.xml")):
-        store.take(path.read_bytes(), received_at)
-    return store
+        mode: Mode = "precheck" if precheck else "official"
+        replay.take(path.name, path.read_bytes(), Envelope(received_at, mode=mode))
+    return replay
 
 
 @pytest.mark.parametrize(
@@ -54,24 +59,21 @@ def slow(folder: Path, received_at: datetime) -> SlowStore:
     ],
     ids=["one batch", "few uploads a commit", "a commit an upload"],
 )
-def test_tables_are_those_of_the_slow_store(
+def test_tables_are_those_of_the_slow_merge(
     country: Path, tmp_path: Path, options: RunOptions
 ) -> None:
-    expected = slow(country, DEFAULT_AS_OF)
+    slowly = slow(country, DEFAULT_AS_OF)
     summary = run([country], tmp_path / "store", load_plan(), options)
-    assert summary.done + summary.refused == expected.sequence
-    assert stored_visits(tmp_path / "store") == expected.visits
-    assert stored_history(tmp_path / "store") == expected.history
+    assert summary.done + summary.refused == slowly.sequence
+    assert stored(tmp_path / "store") == expected(slowly)
 
 
 def test_two_runs_are_one(country: Path, tmp_path: Path) -> None:
     """State is found again in the tables when the store is opened anew."""
-    expected = slow(country, DEFAULT_AS_OF)
     paths = sorted(country.glob("*.xml"))
     for part in (paths[:17], paths[17:18], paths[18:]):
         run(part, tmp_path / "store", load_plan(), RunOptions(received_at=DEFAULT_AS_OF))
-    assert stored_visits(tmp_path / "store") == expected.visits
-    assert stored_history(tmp_path / "store") == expected.history
+    assert stored(tmp_path / "store") == expected(slow(country, DEFAULT_AS_OF))
 
 
 def test_every_reader_sees_the_same_rows(country: Path, tmp_path: Path) -> None:
@@ -126,8 +128,7 @@ def test_the_same_bytes_under_another_name_are_a_new_upload(tmp_path: Path) -> N
     options = RunOptions(received_at=SAMPLE_MOMENT)
     summary = run([folder, folder / "a.xml"], store, load_plan(), options)
     assert (summary.done, summary.redelivered) == (2, 1)
-    (visit,) = stored_visits(store).values()
-    assert visit.sequence == 2
+    assert table(store, "visits")["sequence"].to_list() == [2]
 
 
 def test_samples_end_as_their_notes_say(tmp_path: Path) -> None:
@@ -137,10 +138,9 @@ def test_samples_end_as_their_notes_say(tmp_path: Path) -> None:
     assert [(n[:2], r.code) for n, r in summary.refusals] == [
         ("15", "Y007"), ("16", "Y015"), ("17", "Y014"),
     ]  # fmt: skip
-    expected = slow(SAMPLES, SAMPLE_MOMENT)
-    assert stored_visits(store) == expected.visits
-    assert [action for *_, action in stored_history(store)].count("cancel") == 1
-    assert "G2W4YTA17GEHM3C43C8C" not in expected.visits
+    assert stored(store) == expected(slow(SAMPLES, SAMPLE_MOMENT))
+    assert table(store, "history")["action"].to_list().count("cancel") == 1
+    assert "G2W4YTA17GEHM3C43C8C" not in table(store, "visits")["visit_key"]
 
 
 def edited(sample: str, **values: str) -> bytes:
@@ -178,13 +178,13 @@ def test_state_rules_reject_and_leave_the_earlier_record(
     (tmp_path / "b.xml").write_bytes(payload)
     plan = load_plan()
     run([tmp_path / "a.xml"], store, plan, RunOptions(received_at=SAMPLE_MOMENT))
-    before = stored_visits(store)
+    before = stored(store)["visits"]
     summary = run([tmp_path / "b.xml"], store, plan, RunOptions(received_at=moment))
     findings = table(store, "findings").filter(severity="reject")  # a late visit is warned of, too
     found = findings.select("field", "code", "rule").rows()
     assert found == ([finding] if finding else [])
     assert summary.counts.records_rejected == len(found)
-    assert (stored_visits(store) == before) == bool(finding)
+    assert (stored(store)["visits"] == before) == bool(finding)
 
 
 def test_a_delete_of_nothing_is_a_finding_but_not_checked_in_a_precheck(tmp_path: Path) -> None:
@@ -200,12 +200,13 @@ def test_a_precheck_never_touches_official_tables(country: Path, tmp_path: Path)
     store = tmp_path / "store"
     options = RunOptions(mode="precheck", received_at=DEFAULT_AS_OF)
     assert run([country], store, load_plan(), options).done
-    assert stored_visits(store, "precheck_") == slow(country, DEFAULT_AS_OF).visits
-    assert stored_visits(store) == {}
+    assert stored(store, precheck=True) == expected(slow(country, DEFAULT_AS_OF, precheck=True))
+    assert table(store, "visits").is_empty()
     # The official upload of the same files is no redelivery of the pre-check.
     assert run([country], store, load_plan(), RunOptions(received_at=DEFAULT_AS_OF)).done
-    said = {key: visit.fields for key, visit in stored_visits(store, "precheck_").items()}
-    assert {key: visit.fields for key, visit in stored_visits(store).items()} == said
+    said = [table(store, name).select("visit_key", *VISIT_FIELDS).sort("visit_key")
+            for name in ("visits", "precheck_visits")]  # fmt: skip
+    assert said[0].equals(said[1])
 
 
 def test_special_codes_are_kept_apart_by_person_and_moment(tmp_path: Path) -> None:
@@ -219,12 +220,12 @@ def test_special_codes_are_kept_apart_by_person_and_moment(tmp_path: Path) -> No
     sent("a.xml", "1130831235959")
     sent("b.xml", "1130831235958")
     sent("c.xml", "1130831235959", M44="111")
-    store, expected = tmp_path / "store", SlowStore()
+    store, slowly = tmp_path / "store", Replay()
     for name in ("a.xml", "b.xml", "c.xml"):
         run([tmp_path / name], store, load_plan(), RunOptions(received_at=early))
-        expected.take((tmp_path / name).read_bytes(), early)
-    assert len(expected.visits) == 2
-    assert stored_visits(store) == expected.visits
+        slowly.take(name, (tmp_path / name).read_bytes(), Envelope(early))
+    assert len(slowly.live) == 2
+    assert stored(store) == expected(slowly)
 
 
 def test_made_up_old_dates_make_no_partitions(tmp_path: Path) -> None:
@@ -268,7 +269,9 @@ def test_bad_files_are_refusals_and_the_rest_is_taken(country: Path, tmp_path: P
     codes = {name: refusal.code for name, refusal in summary.refusals}
     assert codes["broken.zip"] == codes["dangling.xml"] == "Z003"
     assert {"empty.xml", "noise.xml"} <= codes.keys()
-    assert stored_visits(tmp_path / "store").keys() == slow(country, DEFAULT_AS_OF).visits.keys()
+    assert set(table(tmp_path / "store", "visits")["visit_key"]) == (
+        slow(country, DEFAULT_AS_OF).live.keys()
+    )
     again = run([folder], tmp_path / "store", load_plan(), options)
     assert again.redelivered == again.uploads == summary.uploads
 
