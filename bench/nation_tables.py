@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 from deltalake import CommitProperties, DeltaTable
 from deltalake.transaction import AddAction
 
+from pipeline.store.layout import StoreConfig, layout_of, write_config
 from schemas.tables import FINDINGS, UPLOADS, VISITS
 
 DAYS, COMMITS_A_DAY, BUCKETS = 7, 12, 8
@@ -93,6 +94,7 @@ def make_store(store: Path, institutions: int, a_day: int, as_of: date, seed: in
             )
     _commit(store, "v1_visits", V1_VISITS, ("visit_month", "bucket"), adds["v1_visits"])
     _commit(store, "precheck_visits", VISITS, ("visit_month", "bucket"), adds["precheck_visits"])
+    write_config(layout_of(store), StoreConfig(buckets=BUCKETS))
     uploads = _uploads(country, first, a_day)
     _plain(store, "uploads", UPLOADS, uploads)
     _plain(store, "findings", FINDINGS, _findings(rng, country, first, a_day))

@@ -15,6 +15,8 @@ import polars as pl
 from pipeline.comparison.keys import KEYS, last_written
 
 _WHO: Final = ("institution", *KEYS)
+_WAY: Final = "way"
+_WHOLE: Final = pl.all_horizontal(pl.col(*KEYS).fill_null("") != "")  # all four keys are there
 COUNTED: Final = ("v1", "matched", "vpn")
 
 
@@ -40,26 +42,57 @@ def pair(v1: pl.DataFrame, prechecked: pl.DataFrame) -> Paired:
     received says how it was sent.
     """
     v1, prechecked = last_written(v1), last_written(prechecked)
-    way = (pl.col("sequence") * 2 + pl.col("vpn")).max().alias("way")
-    sent = _whole(prechecked).group_by(_WHO).agg(way)
-    joined = v1.lazy().join(sent, on=_WHO, how="left").collect(engine="streaming")
-    counts = joined.lazy().group_by("institution", "visit_date", "type").agg(
-        pl.len().cast(pl.Int64).alias("v1"),
-        pl.col("way").count().cast(pl.Int64).alias("matched"),
-        (pl.col("way") % 2).sum().cast(pl.Int64).alias("vpn"),
-    )  # fmt: skip
-    spare = prechecked.lazy().join(_whole(v1), on=_WHO, how="anti").collect(engine="streaming")
-    spare = spare.sort("sequence", "record").unique(_WHO, keep="last", maintain_order=True)
+    met = _met(v1, prechecked)
+    without, alone = met.filter(pl.col(_WAY).is_null()), met.filter(pl.col("v1") == 0)
+    spare = pl.concat([_among(prechecked, alone), prechecked.filter(~_WHOLE)])
     return Paired(
-        counts.collect(engine="streaming"),
-        joined.filter(pl.col("way").is_null()).drop("way"),
-        spare,
+        _counts(met),
+        _among(v1, without),
+        spare.sort("sequence", "record").unique(_WHO, keep="last", maintain_order=True),
     )
 
 
-def _whole(visits: pl.DataFrame) -> pl.LazyFrame:
-    """Visits with all four keys."""
-    return visits.lazy().filter(pl.all_horizontal(pl.col(*KEYS).fill_null("") != ""))
+def _met(v1: pl.DataFrame, prechecked: pl.DataFrame) -> pl.DataFrame:
+    """One row for all visits of an institution with the same keys, in one pass over both formats.
+
+    ``v1`` counts the 1.0 visits among them and ``visit_date`` is theirs; ``way`` is null where
+    there is no pre-check, else odd if the last received came by VPN.
+    """
+    ours = v1.lazy().select(*_WHO, "visit_date", pl.lit(None, pl.Int64).alias(_WAY))
+    sent = prechecked.lazy().filter(_WHOLE)
+    no_date, way = pl.lit(None, pl.Date), pl.col("sequence") * 2 + pl.col("vpn")
+    theirs = sent.select(*_WHO, no_date.alias("visit_date"), way.alias(_WAY))
+    seen = pl.concat([ours, theirs]).group_by(_WHO)
+    return seen.agg(
+        pl.col("visit_date").max(),
+        pl.col(_WAY).max(),
+        pl.col(_WAY).null_count().cast(pl.Int64).alias("v1"),
+    ).collect(engine="streaming")
+
+
+def _counts(met: pl.DataFrame) -> pl.DataFrame:
+    count, way = pl.col("v1"), pl.col(_WAY)
+    return (
+        met.lazy()
+        .filter(count > 0)
+        .group_by("institution", "visit_date", "type")
+        .agg(
+            count.sum(),
+            count.filter(way.is_not_null()).sum().alias("matched"),
+            count.filter(way % 2 == 1).sum().alias("vpn"),
+        )
+        .collect(engine="streaming")
+    )
+
+
+def _among(visits: pl.DataFrame, met: pl.DataFrame) -> pl.DataFrame:
+    """The visits with the keys of some of ``_met``."""
+    wanted = met.lazy().select(_WHO)
+    return (
+        visits.lazy()
+        .join(wanted, on=_WHO, how="semi", nulls_equal=True)
+        .collect(engine="streaming")
+    )
 
 
 def together(parts: Sequence[Paired]) -> Paired:

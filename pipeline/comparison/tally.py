@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from itertools import groupby
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import polars as pl
 
@@ -16,8 +16,7 @@ from pipeline.comparison.window import Window
 READY_PERCENT: Final = 100
 
 
-@dataclass(frozen=True)
-class Tally:
+class Tally(NamedTuple):
     """``v1``: 1.0 successes (A); ``matched``: those with a 2.0 pre-check success (B); ``vpn``: how
     many of B were sent by VPN, the others having come by Web-API."""
 

@@ -14,10 +14,11 @@ import numpy.typing as npt
 
 from pipeline.columns import Batch
 from pipeline.core import Processed
-from pipeline.outcome import Counts, Envelope, Refusal, Verdict
+from pipeline.outcome import Counts, Envelope, Refusal, Standing, Verdict
 from pipeline.references import NONE, References
 from pipeline.report.places import line_columns
 from pipeline.report.printable import MAX_SHOWN_CHARACTERS
+from pipeline.state_findings import STANDS
 from rules.plan import Plan, undecided
 from schemas import every_field
 
@@ -29,7 +30,8 @@ class Finding:
     """One finding. ``record`` and ``order`` count from 1, ``order`` is None on the record itself.
 
     ``offset``/``length`` in bytes of the upload as received; ``value`` is None where the element
-    is absent, and may be cut behind ``MAX_SHOWN_CHARACTERS``.
+    is absent, and may be cut behind ``MAX_SHOWN_CHARACTERS``. ``stands`` is the version of the
+    visit that stands, where the finding tells of one.
     """
 
     record: int
@@ -41,6 +43,7 @@ class Finding:
     offset: int
     length: int
     value: str | None
+    stands: Standing | None = None
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,9 @@ class Answer:
 
     ``plan`` gives the texts, ``plan_hash`` names the plan that judged. ``verdicts`` is a
     ``Verdict`` per record; ``size`` the upload's bytes after unpacking; ``references`` the tables
-    that were there; ``decided`` the state rules that a merge decided.
+    that were there; ``decided`` the state rules that a merge decided. ``status`` is one of
+    ``schemas.tables.STATUSES``: of what is ``held`` or ``dropped`` nothing was taken, whatever the
+    counts of its check say.
     """
 
     name: str
@@ -103,12 +108,18 @@ class Answer:
     source: Source | None
     references: References = NONE
     decided: frozenset[str] = frozenset()
+    status: str = "done"
 
     @property
     def not_checked(self) -> list[tuple[str, str]]:
         """(rule, what it needs) of every rule that was not decided."""
         unsaid = undecided(self.plan, self.references.tables)
         return [(rule, needs) for rule, needs in unsaid if rule not in self.decided]
+
+    @property
+    def waits(self) -> bool:
+        """Whether nothing of it was taken since it would delete much: held, or dropped since."""
+        return self.status in ("held", "dropped")
 
     @property
     def worst(self) -> int:
@@ -146,6 +157,7 @@ def answer_of(processed: Processed, upload: int, sha256: str, engine: str) -> An
         verdicts=processed.verdict[first:last].tolist(),
         source=source,
         references=processed.references,
+        status=_status(processed, upload),
     )
 
 
@@ -155,8 +167,14 @@ def unpacked_answer(
     """The answer to an upload that was refused before there was a document to parse."""
     return Answer(
         envelope.name, sha256, engine, plan, plan.hash, "", "", envelope, 0, refusal, Counts(),
-        (), (), None,
+        (), (), None, status="refused",
     )  # fmt: skip
+
+
+def _status(processed: Processed, upload: int) -> str:
+    if processed.refusals[upload] is not None:
+        return "refused"
+    return "held" if upload in processed.held else "done"
 
 
 def _findings(processed: Processed, upload: int) -> list[Finding]:
@@ -164,6 +182,7 @@ def _findings(processed: Processed, upload: int) -> list[Finding]:
     found, batch, rules = processed.findings, processed.batch, processed.plan.rules
     base = int(batch.start[upload])
     columns = (
+        found.record[rows],
         batch.record_number[found.record[rows]],
         found.order[rows],
         found.field[rows],
@@ -174,7 +193,7 @@ def _findings(processed: Processed, upload: int) -> list[Finding]:
         found.value_length[rows],
     )
     out = []
-    for record, order, field, rule, offset, length, at, size in zip(
+    for row, record, order, field, rule, offset, length, at, size in zip(
         *(column.tolist() for column in columns), strict=True
     ):
         planned = rules[rule]
@@ -189,6 +208,7 @@ def _findings(processed: Processed, upload: int) -> list[Finding]:
                 offset,
                 length,
                 None if size < 0 else _text(batch, at, size),
+                processed.standing.get(row) if planned.id == STANDS else None,
             )
         )
     return out

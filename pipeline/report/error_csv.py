@@ -15,7 +15,7 @@ from typing import Literal
 from pipeline.report.answer import Answer, Finding
 from pipeline.report.big5 import big5
 from pipeline.report.printable import MAX_SHOWN_CHARACTERS, printable
-from pipeline.report.texts import Text, field_name, refusal_text, rule_text
+from pipeline.report.texts import Text, field_name, finding_text, held_text, refusal_text
 
 CsvEncoding = Literal["utf-8", "big5"]
 COLUMNS = (
@@ -31,7 +31,8 @@ def error_csv(
 ) -> bytes:
     """The findings of uploads as CSV with CRLF; UTF-8 has a BOM, Big5 shows what it lacks as □.
 
-    A refusal is a row without record. ``name_uploads`` adds a last column ``upload``.
+    A refusal is a row without record, and so is an upload's being held or dropped (its
+    ``severity``). ``name_uploads`` adds a last column ``upload``.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
@@ -59,9 +60,12 @@ def _rows(answer: Answer) -> Iterator[tuple[object, ...]]:
             "", "", "", "", refusal.code, "refuse", "", message, remedy, "", "",
             refusal.line, refusal.offset,
         )  # fmt: skip
+    if answer.waits:
+        message, remedy = _both(held_text(answer.status))
+        yield "", "", "", "", "", answer.status, "", message, remedy, "", "", "", ""
     keys = _Keys(answer)
     for finding, (line, _) in zip(answer.findings, answer.places(), strict=True):
-        text = rule_text(answer.plan, finding.rule, finding.code)
+        text = finding_text(answer.plan, finding)
         message, remedy = _both(text)
         yield (
             finding.record,

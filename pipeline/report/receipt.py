@@ -17,7 +17,7 @@ from pipeline.report.answer import Answer, Finding
 from pipeline.report.big5 import big5
 from pipeline.report.legend import legend
 from pipeline.report.printable import printable
-from pipeline.report.texts import refusal_text
+from pipeline.report.texts import held_text, refusal_text, standing_text
 from schemas import VISIT_FIELDS
 
 TAIPEI = ZoneInfo("Asia/Taipei")
@@ -68,10 +68,17 @@ def _lines(answer: Answer, head: Head) -> Iterator[str]:
         yield f"位置：第{answer.refusal.line}行第{answer.refusal.column}字"
         yield f"錯誤原因:{answer.refusal.code};"
         yield SEPARATOR
-    for number, findings in groupby(answer.findings, key=lambda f: f.record):
+    if answer.waits:
+        text = held_text(answer.status)
+        yield from _folded(text.message_zh)
+        yield from _folded(text.remedy_zh)
+        yield SEPARATOR
+    for number, group in groupby(answer.findings, key=lambda f: f.record):
+        findings = list(group)
         yield f"第[{number}]筆"
         if answer.source is not None:
             yield from _echo(answer.source.visit_values(number))
+        yield from (standing_text(f.stands)[0] for f in findings if f.stands)
         yield from _wrapped("錯誤原因:", [finding_text(f) for f in findings])
         yield SEPARATOR
 
@@ -141,6 +148,12 @@ def _wrapped(start: str, words: list[str]) -> Iterator[str]:
             line = ""
         line += word
     yield line
+
+
+def _folded(text: str) -> Iterator[str]:
+    """A text of ours in lines of half the width, since its characters are twice as wide."""
+    kept = _kept_from_layout(text)
+    yield from (kept[at : at + _WRAP // 2] for at in range(0, len(kept), _WRAP // 2))
 
 
 def _kept_from_layout(value: str) -> str:

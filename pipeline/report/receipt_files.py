@@ -51,8 +51,8 @@ class ReceiptFolder:
         """This run holds the store: write the receipts that an earlier one owes."""
         with _write_failures(self._folder):
             owed = self._owed.uploads() if self._stored else []
-        if self._stored and self._pending.exists():
-            self._prepare([(_file_name(a.name, key), a) for key, a in self._stored(owed)], [])()
+        if self._pending.exists():
+            self._write_stored(owed)
 
     def prepare(self, processed: Processed, uploads: Sequence[Receipted]) -> Callable[[], None]:
         """Write the receipts of a batch out of sight; gives what moves them into the folder."""
@@ -80,6 +80,17 @@ class ReceiptFolder:
             [one.upload_id for one, _ in refused],
         )
 
+    def prepare_stored(self, upload_ids: Sequence[str]) -> Callable[[], None]:
+        """Those of stored uploads of which something is to become; gives what writes them from
+        the store, in the place of older ones."""
+        noted = self._prepare((), upload_ids)
+
+        def write() -> None:
+            self._write_stored(upload_ids)
+            noted()
+
+        return write
+
     def close(self) -> None:
         """Remove what was never to be seen, and the list of what is owed if nothing is."""
         if not self._opened:
@@ -89,6 +100,11 @@ class ReceiptFolder:
             if not self._unpublished:
                 self._owed.settled()
                 self._pending.rmdir()
+
+    def _write_stored(self, upload_ids: Sequence[str]) -> None:
+        if self._stored:
+            answers = self._stored(upload_ids)
+            self._prepare(((_file_name(a.name, key), a) for key, a in answers), [])()
 
     def _prepare(
         self, answers: Iterable[tuple[str, Answer]], owed: Sequence[str]
@@ -123,7 +139,8 @@ class ReceiptFolder:
 
 def _worth_telling(processed: Processed, place: int) -> bool:
     rows = processed.findings_of(place)
-    return rows.start != rows.stop or processed.refusals[place] is not None
+    refused, held = processed.refusals[place] is not None, place in processed.held
+    return rows.start != rows.stop or refused or held
 
 
 def _file_name(name: str, upload_id: str) -> str:

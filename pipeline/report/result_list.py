@@ -33,7 +33,6 @@ _COUNTS: Final = (
     ("records_rejected", "無效明細", "invalid"),
     ("orders_rejected", "無效醫令", "invalid"),
 )
-_TABLE_WIDTH: Final = 150  # never folded: a reader of a file can scroll
 _MODES: Final = {"official": "正式", "precheck": "預檢"}
 
 
@@ -76,7 +75,7 @@ def show_results(results: ResultList, console: Console) -> None:
     if results.uploads.is_empty():
         _say(console, "這段期間沒有上傳 nothing was uploaded in these days")
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     table.add_column("序號\nno", justify="right")
     table.add_column("接收日期/時間\nreceived at", no_wrap=True)
     table.add_column("類別\nkind", no_wrap=True)
@@ -85,7 +84,7 @@ def show_results(results: ResultList, console: Console) -> None:
     table.add_column("下載報表\nreceipt", no_wrap=True)
     for number, row in enumerate(results.uploads.iter_rows(named=True), start=1):
         table.add_row(*_cells(number, row))
-    console.print(table, soft_wrap=True, width=max(console.width, _TABLE_WIDTH))
+    console.print(table, soft_wrap=True)
     _say(console, "下載 download: nhi-upload receipt UPLOAD_ID --store URI")
     for line in promptness_text(results.promptness):
         _say(console, line)

@@ -17,7 +17,8 @@ from rich.text import Text
 from pipeline.report.answer import Answer, Finding
 from pipeline.report.masking import masked, without_ids
 from pipeline.report.printable import printable
-from pipeline.report.texts import field_name, refusal_text, rule_text
+from pipeline.report.texts import Text as Said
+from pipeline.report.texts import field_name, held_text, refusal_text, rule_text, standing_text
 
 DETAILS_PER_CODE = 10
 _SHOWN_CHARACTERS = 40
@@ -29,16 +30,22 @@ _VERDICTS = (
     ("red", "✗ 有資料退件 records rejected"),
     ("bold red", "✗ 整批退件 upload refused"),
 )
+_WAITING = {
+    "held": ("yellow", "暫緩處理 held, nothing taken yet"),
+    "dropped": ("red", "✗ 已作廢 dropped, nothing taken"),
+}
 
 
 def show(answer: Answer, console: Console, details: int = DETAILS_PER_CODE) -> None:
     """Print one answer; at most ``details`` places a code, the rest as an exact number."""
-    style, verdict = _VERDICTS[answer.worst]
+    style, verdict = _WAITING.get(answer.status, _VERDICTS[answer.worst])
     _say(console, Text.assemble((printable(answer.name), "bold"), "  ", (verdict, style)))
     if answer.refusal is not None:
         _show_refusal(answer, console)
     else:
         _say(console, Text("  " + _counts(answer)))
+        if answer.waits:
+            _show_text(held_text(answer.status), console)
         placed = zip(answer.findings, answer.places(), strict=True)
         groups: dict[tuple[str, str], list[tuple[Finding, tuple[int, int]]]] = {}
         for finding, place in placed:
@@ -65,10 +72,13 @@ def _counts(answer: Answer) -> str:
 def _show_refusal(answer: Answer, console: Console) -> None:
     refusal = answer.refusal
     assert refusal is not None  # noqa: S101
-    text = refusal_text(answer.plan, refusal)
     line, column = refusal.line, refusal.column
     place = f"  第 {line} 行第 {column} 字 line {line}, column {column}"
     _say(console, Text.assemble("  ", (refusal.code, _STYLES["refuse"]), place))
+    _show_text(refusal_text(answer.plan, refusal), console)
+
+
+def _show_text(text: Said, console: Console) -> None:
     for said in (text.message_zh, text.message_en, text.remedy_zh, text.remedy_en):
         if said:
             _say(console, Text("    " + printable(said, _LONGEST_TEXT)))
@@ -93,10 +103,10 @@ def _show_group(
         _say(console, Text(f"    → {text.remedy_zh}"))
         _say(console, Text(f"      {text.remedy_en}", style="dim"))
     grid = Table.grid(padding=(0, 2))
-    for _ in range(4):
+    for _ in range(5):
         grid.add_column(no_wrap=True, overflow="ignore")
     for finding, (line, column) in islice(group, details):
-        grid.add_row(*_detail(finding), f"{line}:{column}")
+        grid.add_row(*_detail(finding), f"{line}:{column}", _stands(finding))
     console.print(grid, soft_wrap=True)
     if len(group) > details:
         more = len(group) - details
@@ -111,6 +121,10 @@ def _detail(finding: Finding) -> tuple[Text, Text, Text]:
         Text(f"{printable(without_ids(finding.field), _SHOWN_CHARACTERS)} {name}".rstrip()),
         Text(_value(finding)),
     )
+
+
+def _stands(finding: Finding) -> str:
+    return " ".join(standing_text(finding.stands)) if finding.stands else ""
 
 
 def _value(finding: Finding) -> str:

@@ -11,7 +11,7 @@ from dataclasses import fields as dataclass_fields
 from typing import Any
 
 from pipeline.limits import Limits
-from pipeline.outcome import Counts, Envelope, Refusal, Verdict
+from pipeline.outcome import Counts, Envelope, Refusal, Standing, Verdict
 from pipeline.parse import Parsed, parse_many
 from pipeline.places import ELEMENTS, FIELDS
 from pipeline.report.answer import Answer, Finding, Source
@@ -37,7 +37,7 @@ def stored_answer(
     parsed = _parsed(upload, payload, limits if refused else _UNLIMITED)
     source = Source(parsed.batch, 0) if parsed and parsed.refusals[0] is None else None
     counts = Counts(**{f.name: upload[f.name] for f in dataclass_fields(Counts)})
-    found = sorted((_finding(row, source) for row in findings), key=_order)
+    found = sorted((stored_finding(row, source) for row in findings), key=_order)
     return Answer(
         name=upload["name"] or "",
         sha256=upload["sha256"],
@@ -60,6 +60,7 @@ def stored_answer(
         verdicts=_verdicts(counts.records, found),
         source=source,
         decided=frozenset() if refused else decided_rules(upload["mode"]),
+        status=upload["status"],
     )
 
 
@@ -75,10 +76,11 @@ def _refusal(code: str, parsed: Parsed | None) -> Refusal:
     return again if again is not None and again.code == code else Refusal(code, 0, 1, 1)
 
 
-def _finding(row: Row, source: Source | None) -> Finding:
-    """A finding of then; a long value is cut in the table, so it is read from the bytes."""
+def stored_finding(row: Row, source: Source | None) -> Finding:
+    """A finding of then from its row; a long value is cut there, so it is read from the bytes."""
     record, order, field = row["record"], row["order_no"], row["field"]
     value = source.value(record, order, field) if source and row["value"] is not None else None
+    stands = row["stands_upload_id"]
     return Finding(
         record=record,
         order=order,
@@ -89,6 +91,7 @@ def _finding(row: Row, source: Source | None) -> Finding:
         offset=row["byte_offset"],
         length=row["byte_length"],
         value=row["value"] if value is None else value,
+        stands=None if stands is None else Standing(stands, row["stands_record"]),
     )
 
 

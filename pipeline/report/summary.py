@@ -28,17 +28,20 @@ def show_summary(summary: RunSummary, plan: Plan, console: Console) -> None:
     for row in _rows(summary):
         grid.add_row(*row)
     console.print(grid, soft_wrap=True)
-    for line, style in (*_codes(summary, plan), *_refusals(summary, plan), *_failures(summary)):
+    for line, style in (
+        *_codes(summary, plan), *_refusals(summary, plan), *_holds(summary), *_failures(summary)
+    ):  # fmt: skip
         console.print(Text(line, style=style), soft_wrap=True)
     console.print(Text(_speed(summary), style="dim"))
 
 
 def summary_json(summary: RunSummary) -> dict[str, object]:
-    """A run for machines; refusals, failures and redeliveries by name, the first of each."""
+    """A run for machines; refusals, holds, failures and redeliveries by name, the first of each."""
     return {
         "uploads": summary.uploads,
         "done": summary.done,
         "refused": summary.refused,
+        "held": summary.held,
         "redelivered": summary.redelivered,
         "failed": summary.failed,
         "counts": dict(vars(summary.counts)),
@@ -48,6 +51,10 @@ def summary_json(summary: RunSummary) -> dict[str, object]:
         "refusals": [
             {"upload": without_ids(name), "code": r.code, "offset": r.offset}
             for name, r in summary.refusals
+        ],
+        "holds": [
+            {"upload": without_ids(name), "upload_id": upload_id}
+            for name, upload_id in summary.holds
         ],
         "failures": [{"upload": without_ids(name)} for name, _ in summary.failures],
         "redeliveries": [
@@ -61,6 +68,8 @@ def _rows(summary: RunSummary) -> list[tuple[str, str, str]]:
     c = summary.counts
     uploads = [f"收下 taken {summary.done:,}", f"整批退件 refused {summary.refused:,}",
                f"重送 redelivered {summary.redelivered:,}"]  # fmt: skip
+    if summary.held:
+        uploads.insert(1, f"暫緩 held {summary.held:,}")
     if summary.failed:
         uploads.append(f"系統錯誤 failed {summary.failed:,}")
     records = [f"接受 accepted {c.records_accepted:,}（其中提示 warned {c.records_warned:,}）",
@@ -88,6 +97,17 @@ def _refusals(summary: RunSummary, plan: Plan) -> Iterator[tuple[str, str]]:
     more = summary.refused - _FIRST_NAMES
     if more > 0:
         yield f"  …另有 {more:,} 個整批退件 more refused", "dim"
+
+
+def _holds(summary: RunSummary) -> Iterator[tuple[str, str]]:
+    for name, upload_id in summary.holds[:_FIRST_NAMES]:
+        shown = printable(without_ids(name))
+        yield f"  ‖ {shown}  大量刪除，待確認 many deletes, to be confirmed: {upload_id}", "yellow"
+    more = summary.held - _FIRST_NAMES
+    if more > 0:
+        yield f"  …另有 {more:,} 個待確認 more held", "dim"
+    if summary.held:
+        yield "    nhi-upload held list|show|release|drop --store URI", "dim"
 
 
 def _failures(summary: RunSummary) -> Iterator[tuple[str, str]]:

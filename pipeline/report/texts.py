@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from pipeline.outcome import Refusal
+from pipeline.outcome import Refusal, Standing
+from pipeline.report.answer import Finding
 from pipeline.report.masking import without_ids
 from pipeline.report.printable import shortened
 from rules.codes import error_codes
@@ -28,6 +29,17 @@ def rule_text(plan: Plan, rule: str, code: str) -> Text:
     if index is not None:
         return _said_by(plan.rules[index])
     return Text(*code_meaning(plan, code), "", "")
+
+
+def finding_text(plan: Plan, finding: Finding) -> Text:
+    """The text of a finding's rule, with the version that stands where it tells of one."""
+    text = rule_text(plan, finding.rule, finding.code)
+    if finding.stands is None:
+        return text
+    zh, en = standing_text(finding.stands)
+    return replace(
+        text, message_zh=f"{text.message_zh}：{zh}", message_en=f"{text.message_en}: {en}"
+    )
 
 
 def code_meaning(plan: Plan, code: str) -> tuple[str, str]:
@@ -58,6 +70,36 @@ def refusal_text(plan: Plan, refusal: Refusal) -> Text:
         text.remedy_zh,
         text.remedy_en,
     )
+
+
+def standing_text(stands: Standing) -> tuple[str, str]:
+    """Which version stands after a correction was rejected."""
+    return (
+        f"先前上傳的紀錄（上傳編號 {stands.upload_id}，第 {stands.record} 筆）仍然有效",
+        f"the version uploaded before (upload {stands.upload_id}, record {stands.record}) stands",
+    )
+
+
+_HELD = Text(
+    "這批上傳暫緩處理，尚未收下任何一筆："
+    "其中的刪除（H01=D）達同一就醫月份有效紀錄的三成以上且超過 20 筆",
+    "This upload is held and nothing of it has been taken yet: its deletes (H01=D) are 30 % or "
+    "more of the live records of one visit month, and more than 20",
+    "不必重送；保險人確認後整批處理或作廢，屆時請再取回條。若非有意大量刪除，請告知保險人作廢",
+    "Don't send it again: the insurer confirms it, and then it is processed or dropped as a "
+    "whole; ask for its receipt then. If so many deletes were not meant, tell the insurer",
+)
+_DROPPED = Text(
+    "這批上傳因大量刪除暫緩處理後已作廢，沒有收下任何一筆",
+    "This upload was held for its many deletes and then dropped; nothing of it was taken",
+    "先前的紀錄都仍然有效；仍需更正或刪除的，請重新上傳",
+    "All earlier records stand; upload again what is still to be corrected or deleted",
+)
+
+
+def held_text(status: str) -> Text:
+    """What is said of an upload that is ``held``, or was and is ``dropped``."""
+    return _DROPPED if status == "dropped" else _HELD
 
 
 def _fit_to_tell(detail: str) -> str:

@@ -7,13 +7,15 @@ import orjson
 from pipeline.report.answer import VERDICT_NAMES, Answer, Finding
 from pipeline.report.masking import masked, without_ids
 from pipeline.report.printable import shortened
-from pipeline.report.texts import refusal_text, rule_text
+from pipeline.report.texts import held_text, refusal_text, rule_text
 
 
 def verdict_json(answer: Answer, *, records: bool = False) -> bytes:
     """One line of UTF-8 ending in LF; personal values masked, long ones cut visibly.
 
-    With ``records`` there is a verdict for every record under ``records``.
+    With ``records`` there is a verdict for every record under ``records``. An upload of which
+    nothing was taken since it would delete much has ``held``, a finding that tells which version
+    stands ``stands``.
     """
     counts = answer.counts
     out: dict[str, object] = {
@@ -29,6 +31,8 @@ def verdict_json(answer: Answer, *, records: bool = False) -> bytes:
         "findings": [_finding(answer, finding) for finding in answer.findings],
         "not_checked": [{"rule": rule, "needs": needs} for rule, needs in answer.not_checked],
     }
+    if answer.waits:
+        out["held"] = {"status": answer.status, **vars(held_text(answer.status))}
     if records:
         out["records"] = [
             {"record": number, "verdict": VERDICT_NAMES[verdict]}
@@ -47,17 +51,14 @@ def _refusal(answer: Answer) -> dict[str, object] | None:
         "offset": refusal.offset,
         "line": refusal.line,
         "column": refusal.column,
-        "message_zh": text.message_zh,
-        "message_en": text.message_en,
-        "remedy_zh": text.remedy_zh,
-        "remedy_en": text.remedy_en,
+        **vars(text),
     }
 
 
 def _finding(answer: Answer, finding: Finding) -> dict[str, object]:
     text = rule_text(answer.plan, finding.rule, finding.code)
     value = masked(finding.field, finding.value)
-    return {
+    out: dict[str, object] = {
         "record": finding.record,
         "order": finding.order,
         "field": shortened(without_ids(finding.field)),
@@ -67,8 +68,8 @@ def _finding(answer: Answer, finding: Finding) -> dict[str, object]:
         "offset": finding.offset,
         "length": finding.length,
         "value": None if value is None else shortened(value),
-        "message_zh": text.message_zh,
-        "message_en": text.message_en,
-        "remedy_zh": text.remedy_zh,
-        "remedy_en": text.remedy_en,
+        **vars(text),
     }
+    if finding.stands is not None:
+        out["stands"] = vars(finding.stands)
+    return out

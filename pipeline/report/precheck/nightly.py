@@ -129,8 +129,8 @@ def _write_group(
     folder: Path, group: list[InstitutionReport], week: Week, plan: Plan, *, pages: bool
 ) -> None:
     """Write the reports of institutions that stand next to each other."""
-    ends = (group[0].comparison.institution, group[-1].comparison.institution)
-    among = pl.col("institution").is_between(*map(pl.lit, ends))
+    first, last = group[0].comparison.institution, group[-1].comparison.institution
+    among = pl.col("institution").is_between(pl.lit(first), pl.lit(last))
     files = {
         UPLOADS: uploads_csv(week.uploads.filter(among)),
         UNMATCHED: unmatched_csv(week.unmatched.filter(among)),
