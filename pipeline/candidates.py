@@ -16,17 +16,20 @@ import numpy as np
 from pipeline.columns import Batch, Int32, Int64, UInt8
 from pipeline.core import Processed
 from pipeline.kernels.merge_faults import CANCEL, COUNTS, DELETE, LOOK, PUT, RECORD, UNCANCEL
-from pipeline.keys import UInt64, code_ids, columns_of_batch, month_of, pack, pack_text
+from pipeline.keys import V2, UInt64, code_ids, columns_of_batch, month_of, pack, pack_text
 from pipeline.merge import Work
 from pipeline.outcome import Envelope, Verdict
 from pipeline.recall import Known, recall
 from pipeline.state import State
 from pipeline.state_items import Items
 from pipeline.visit_items import four_bytes, visit_items
-from schemas.fields import fields
+from schemas.versions import version_in
 
 TAIPEI: Final = ZoneInfo("Asia/Taipei")
-_ACTION_OF_FORMAT: Final = {"A": PUT, "B": PUT, "C": CANCEL, "D": DELETE, "E": UNCANCEL}
+_ACTION_OF_FORMAT: Final = {
+    "A": PUT, "B": PUT, "C": CANCEL, "D": DELETE, "E": UNCANCEL,
+    "1": PUT, "2": PUT, "3": PUT, "4": PUT,  # of 1.0: normal, abnormal, and either made up for
+}  # fmt: skip
 _NO_FORMAT: Final = 255
 
 
@@ -57,7 +60,10 @@ def candidates(processed: Processed, sequences: Sequence[int]) -> Candidates:
     row = np.flatnonzero((action != _NO_FORMAT) & (~rejected | (action == PUT))).astype(np.int64)
     column, upload = columns_of_batch(batch, row), batch.record_upload[row]
     senders = [pack_text(e.institution or "") for e in processed.envelopes]
-    visits, normal = visit_items(column, np.array(senders, np.uint64)[upload])
+    visits, normal = visit_items(
+        column, np.array(senders, np.uint64)[upload],
+        prescribing=version_in(batch.layout) is V2,
+    )  # fmt: skip
     visits["sequence"] = np.array(sequences, np.int64)[upload]
     visits["record"] = batch.record_number[row]
     original, _ = code_ids(column("M16"))
@@ -86,7 +92,7 @@ def work_of(processed: Processed, found: Candidates, state: State) -> tuple[Know
 
 def _actions(batch: Batch) -> UInt8:
     """What each record of a batch asks for, by its format."""
-    index = fields()["H01"].index
+    index = version_in(batch.layout).own("H01").index
     table = np.full(256, _NO_FORMAT, np.uint8)
     for letter, action in _ACTION_OF_FORMAT.items():
         table[ord(letter)] = action

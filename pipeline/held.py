@@ -58,7 +58,7 @@ def decide_held(
                 store.stage("findings", _of_state(processed, one))
             counts = processed.counts(0)
             decided = upload_row(
-                one, None, counts, plan.hash,
+                one, None, counts, plan.hash, version=row["version"],
                 encoding=processed.encodings[0], parser=processed.parsers[0],
             )  # fmt: skip
             store.replace_upload(decided | {"status": _STATUS[decision]})

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from pipeline.columns import Batch, Int32, Int64, UInt8
 from pipeline.kernels import ids, table
-from schemas.fields import fields
+from schemas.versions import Version, version_in, versions
 
 UInt32 = npt.NDArray[np.uint32]
 UInt64 = npt.NDArray[np.uint64]
@@ -29,6 +29,7 @@ FIRST_MONTH: Final = 2022 * 12
 KEY_FIELDS: Final = ("M15", "M05", "M03", "M11")
 _SECOND_SHIFT, _MOMENT_SHIFT = np.uint64(33), np.uint64(ids.REST_BITS)
 _SECONDS: Final = 34**5  # worth of the year's character
+V2: Final = versions()["2.0"]
 _NO_TEXT: Final = np.zeros(1, np.uint8)
 
 
@@ -44,10 +45,13 @@ Columns = Callable[[str], Column]
 
 
 def columns_of_batch(batch: Batch, row: Int64) -> Columns:
-    """The fields of some records of a batch."""
+    """The fields of some records of a batch, by their ids in 2.0, whatever version it is of."""
+    version = version_in(batch.layout)
 
     def column(name: str) -> Column:
-        index = fields()[name].index
+        if version.id_of(name) is None:
+            return _nothing(len(row))
+        index = version.own(name).index
         return Column(
             batch.buffer, batch.visits.offset[index, row], batch.visits.length[index, row]
         )
@@ -55,20 +59,27 @@ def columns_of_batch(batch: Batch, row: Int64) -> Columns:
     return column
 
 
-def columns_of_table(rows: pa.Table) -> Columns:
-    """The string columns of a table; a null is nothing."""
+def columns_of_table(rows: pa.Table, version: Version = V2) -> Columns:
+    """The string columns of a table, fields by their ids in 2.0; a null is nothing."""
 
     def column(name: str) -> Column:
-        texts = rows[name].combine_chunks()
+        own = name if name in rows.column_names else version.id_of(name)
+        if own is None:
+            return _nothing(len(rows))
+        texts = rows[own].combine_chunks()
         if len(texts) == texts.null_count:
-            nothing = np.zeros(len(texts), np.int32)
-            return Column(_NO_TEXT, nothing, nothing)
+            return _nothing(len(texts))
         _, offsets, data = texts.buffers()
         offset = np.frombuffer(offsets, np.int32)[texts.offset :][: len(texts) + 1]
         length = np.where(texts.is_valid().to_numpy(False), np.diff(offset), 0).astype(np.int32)
         return Column(np.frombuffer(data, np.uint8), offset[:-1].copy(), length)
 
     return column
+
+
+def _nothing(count: int) -> Column:
+    nothing = np.zeros(count, np.int32)
+    return Column(_NO_TEXT, nothing, nothing)
 
 
 def code_keys(column: Columns) -> tuple[UInt64, UInt8]:

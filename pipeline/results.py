@@ -29,9 +29,10 @@ from pipeline.outcome import Counts, Envelope, Refusal
 from pipeline.recall import keys_of
 from pipeline.state_findings import STANDS
 from pipeline.version import ENGINE
-from schemas.fields import fields
-from schemas.tables import ACTIONS, FINDINGS, HELD, HISTORY, ORDERS, UPLOADS, VISITS
+from schemas.tables import ACTIONS, FINDINGS, HELD, HISTORY, UPLOADS, table_in
+from schemas.versions import version_in
 
+_OF_VISIT: Final = ("visit_key", "treatment_id", "visit_date", "sequence")
 VALUE_BYTES: Final = 256  # of a finding's value; the whole of it is in the archive
 
 
@@ -47,20 +48,27 @@ class Receipted:
 
 
 def visit_keys(decided: Decided, chosen: Int64) -> pa.StringArray:
-    """The visit keys of some candidates as text."""
-    found, batch = decided.candidates, decided.processed.batch
-    row, normal = found.row[chosen], found.normal[chosen] == 1
-    index = fields()["M15"].index
-    keys = text_column(batch.buffer, batch.visits.offset[index], batch.visits.length[index], row)
-    if normal.all():
+    """The visit keys of some candidates: the treatment id; where that is a special code, or the
+    version of the format has none, with institution, person and moment."""
+    found = decided.candidates
+    row, special = found.row[chosen], np.flatnonzero(found.normal[chosen] == 0)
+    keys = _texts(decided.processed.batch, "M15", row)
+    if not len(special):
         return keys
-    composite = [composite_key(batch, int(r)) for r in row[~normal]]
-    return pc.replace_with_mask(keys, pa.array(~normal), pa.array(composite, pa.string()))
+    parts = [_texts(decided.processed.batch, name, row[special]) for name in KEY_FIELDS]
+    composite = pc.binary_join_element_wise(*parts, "", null_handling="skip")
+    mask = np.zeros(len(row), np.bool_)
+    mask[special] = True
+    return pc.replace_with_mask(keys, pa.array(mask), composite)
 
 
-def composite_key(batch: Batch, row: int) -> str:
-    """The visit key of a record whose treatment id is a special code."""
-    return "".join(batch.value(False, fields()[name].index, row) or "" for name in KEY_FIELDS)
+def _texts(batch: Batch, name: str, row: Int64) -> pa.StringArray:
+    """A field, by its id in 2.0, of some records; null where the version doesn't have it."""
+    version = version_in(batch.layout)
+    if version.id_of(name) is None:
+        return pa.nulls(len(row), pa.string())
+    index, cells = version.own(name).index, batch.visits
+    return text_column(batch.buffer, cells.offset[index], cells.length[index], row)
 
 
 def visit_changes(uploads: Sequence[Receipted], decided: Decided, buckets: int) -> Changes:
@@ -111,9 +119,9 @@ def _visits(uploads: Sequence[Receipted], decided: Decided, winner: Int64) -> pa
         **dict(zip(table.column_names, table.columns, strict=True)),
         **_provenance(uploads, decided, winner),
         "visit_key": visit_keys(decided, winner),
-        "treatment_id": table["M15"],
+        "treatment_id": _texts(batch, "M15", decided.candidates.row[winner]),
     }
-    return _shaped(columns, VISITS)
+    return _shaped(columns, table_in(batch.layout, "visits").schema)
 
 
 def _orders(decided: Decided, winner: Int64, visits: pa.Table) -> tuple[pa.Table, Int64]:
@@ -124,29 +132,24 @@ def _orders(decided: Decided, winner: Int64, visits: pa.Table) -> tuple[pa.Table
     parent = np.repeat(np.arange(len(row)), count)
     number = np.arange(len(parent)) - np.repeat(np.cumsum(count) - count, count)
     table = order_table(batch, first[parent] + number)
-    of_visit = visits.select(["visit_key", "treatment_id", "visit_date", "sequence"]).take(parent)
+    of_visit = visits.select([name for name in _OF_VISIT if name in visits.column_names])
+    of_visit = of_visit.take(parent)
     columns = {
         **dict(zip(table.column_names, table.columns, strict=True)),
         **dict(zip(of_visit.column_names, of_visit.columns, strict=True)),
         "order_no": pa.array(number + 1, pa.int32()),
     }
-    return _shaped(columns, ORDERS), parent
+    return _shaped(columns, table_in(batch.layout, "orders").schema), parent
 
 
 def history_rows(uploads: Sequence[Receipted], decided: Decided) -> pa.Table:
     """One row a record that the merge took, in order."""
     chosen = decided.applied
-    index = fields()["M15"].index
-    batch = decided.processed.batch
-    cells = batch.visits
-    treatment_id = text_column(
-        batch.buffer, cells.offset[index], cells.length[index],
-        decided.candidates.row[chosen],
-    )  # fmt: skip
+    row = decided.candidates.row[chosen]
     action = decided.candidates.action[chosen]  # in the order of ``ACTIONS``
     columns = {
         **_provenance(uploads, decided, chosen),
-        "treatment_id": treatment_id,
+        "treatment_id": _texts(decided.processed.batch, "M15", row),
         "action": pa.array(ACTIONS).take(pa.array(action)),
     }
     return _shaped(columns, HISTORY)
@@ -163,6 +166,7 @@ def _provenance(
     return {
         "institution": pa.array([e.institution or "" for e in processed.envelopes]).take(upload),
         "upload_id": pa.array([u.upload_id for u in uploads], pa.string()).take(upload),
+        "channel": pa.array([e.channel for e in processed.envelopes]).take(upload),
         "received_at": _moments([u.envelope for u in uploads]).take(upload),
         "sequence": pa.array([u.sequence for u in uploads], pa.int64()).take(upload),
         "record": pa.array(batch.record_number[row]),
@@ -261,7 +265,8 @@ def _clipped(processed: Processed) -> Int32:
 
 def upload_row(
     upload: Receipted, refusal: Refusal | None, counts: Counts, plan: str, *,
-    held: bool = False, encoding: str | None = None, parser: str | None = None,
+    held: bool = False, version: str | None = None, encoding: str | None = None,
+    parser: str | None = None,
 ) -> dict[str, object]:  # fmt: skip
     """The receipt of one upload: a row of ``uploads``."""
     return {
@@ -277,6 +282,7 @@ def upload_row(
         "refusal_code": refusal.code if refusal else None,
         **asdict(counts),
         "redelivery_of": None,
+        "version": version,
         "encoding": encoding,
         "parser": parser,
         "plan": plan,

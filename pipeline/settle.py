@@ -25,6 +25,7 @@ from pipeline.store.redelivery import FirstReceipt
 from pipeline.store.store import Store
 from pipeline.upload_ids import new_upload_id
 from rules.plan import Plan
+from schemas.versions import version_in
 
 Publish = Callable[[], None]
 
@@ -189,6 +190,7 @@ class Settler:
                     counts,
                     processed.plan.hash,
                     held=i in processed.held,
+                    version=version_in(processed.batch.layout).number,
                     encoding=processed.encodings[i],
                     parser=processed.parsers[i],
                 )

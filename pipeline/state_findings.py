@@ -68,11 +68,17 @@ def decided_rules(mode: Mode) -> frozenset[str]:
 
 
 def severities(plan: Plan, mode: Mode) -> Severities:
-    """Which of the merge's bits reject, by the severities of their rules."""
-    rejecting = sum(
-        1 << bit for bit, rule in RULES.items() if plan.rules[plan.by_id[rule]].severity == "reject"
-    )
-    untold = sum(1 << bit for bit in _UNKNOWN_IN_PRECHECK) if mode == "precheck" else 0
+    """Which of the merge's bits reject, by the severities of their rules.
+
+    What the plan has no rule for, such as all of them in 1.0, is untold.
+    """
+    rejecting = untold = 0
+    for bit, rule in RULES.items():
+        number = plan.by_id.get(rule)
+        if number is None or (mode == "precheck" and bit in _UNKNOWN_IN_PRECHECK):
+            untold |= 1 << bit
+        elif plan.rules[number].severity == "reject":
+            rejecting |= 1 << bit
     return Severities(rejecting, untold)
 
 
@@ -87,12 +93,13 @@ def with_findings(
         rows.append(found.row[at])
         rules.append(rule)
 
-    for bit, rule_id in RULES.items():
+    known = plan.by_id
+    for bit in (bit for bit, rule_id in RULES.items() if rule_id in known):
         at = np.flatnonzero(merged.broken >> np.uint32(bit) & np.uint32(1)).astype(np.int64)
-        tell(at, np.full(len(at), plan.by_id[rule_id], np.int32))
-    stands = np.flatnonzero(merged.standing >= 0).astype(np.int64)
-    tell(stands, np.full(len(stands), plan.by_id[STANDS], np.int32))
-    if mode == "official":
+        tell(at, np.full(len(at), known[RULES[bit]], np.int32))
+    stands = np.flatnonzero((merged.standing >= 0) & (STANDS in known)).astype(np.int64)
+    tell(stands, np.full(len(stands), known.get(STANDS, -1), np.int32))
+    if mode == "official" and LATE in known:
         rule = late(processed, found, (merged.done == 1) & (merged.first == 1), policy)
         tell(np.flatnonzero(rule >= 0).astype(np.int64), rule[rule >= 0])
     row, rule = np.concatenate(rows), np.concatenate(rules)

@@ -11,6 +11,7 @@ from pipeline.columns import UInt8
 from pipeline.kernels import ids
 from pipeline.kernels.merge_faults import CLEARS_UP, COUNTS, DISPENSES, ORIGIN
 from pipeline.keys import (
+    V2,
     Column,
     Columns,
     UInt32,
@@ -22,6 +23,7 @@ from pipeline.keys import (
 )
 from pipeline.state_items import VISIT, Items
 from rules.codes import named_lists
+from schemas.versions import Version
 
 TIMES: Final = ("M24", "M25", "M26", "M27", "M28", "M29")  # of kinds A to F
 LEGS: Final = ("M33", "M34")  # of the refill kinds
@@ -31,9 +33,10 @@ _DISPENSING: Final = ("AE", "AF")
 _CLEARING_UP: Final = ("AI",)
 
 
-def visit_items(column: Columns, owner: UInt64) -> tuple[Items, UInt8]:
+def visit_items(column: Columns, owner: UInt64, *, prescribing: bool = True) -> tuple[Items, UInt8]:
     """``VISIT`` items of records, but for ``sequence`` and ``record``; and which of them have a
-    treatment id rather than a special code. ``owner``: their institutions, packed."""
+    treatment id rather than a special code. ``owner``: their institutions, packed;
+    ``prescribing``: whether their version of the format tells of refills (2.0 does)."""
     key, normal = code_keys(column)
     items = np.zeros(len(key), VISIT)
     items["high"], items["low"], items["owner"] = key[:, 0], key[:, 1], owner
@@ -44,8 +47,10 @@ def visit_items(column: Columns, owner: UInt64) -> tuple[Items, UInt8]:
     items["type"] = four_bytes(column("M07"))
     items["number"] = four_bytes(column("M13"))
     items["flags"] = flags_of(items["type"])
-    items["flags"] |= np.where(four_bytes(column("H00")) == ord("1"), COUNTS, 0).astype(np.uint8)
-    _add_prescriptions(items, column, normal)
+    if prescribing:
+        counts = four_bytes(column("H00")) == ord("1")
+        items["flags"] |= np.where(counts, COUNTS, 0).astype(np.uint8)
+        _add_prescriptions(items, column, normal)
     return items, normal
 
 
@@ -70,10 +75,10 @@ def _add_prescriptions(items: Items, column: Columns, normal: UInt8) -> None:
     items["original_low"] = np.where(source, original[:, 1], 0)
 
 
-def stored_items(rows: pa.Table) -> Items:
-    """``VISIT`` items of rows of ``visits``."""
-    column = columns_of_table(rows)
-    items, _ = visit_items(column, pack(column("institution")))
+def stored_items(rows: pa.Table, version: Version = V2) -> Items:
+    """``VISIT`` items of rows of ``visits``, or of ``v1_visits``."""
+    column = columns_of_table(rows, version)
+    items, _ = visit_items(column, pack(column("institution")), prescribing=version is V2)
     items["sequence"] = rows["sequence"].to_numpy()
     items["record"] = rows["record"].to_numpy()
     return items

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from schemas.fields import ORDER_FIELDS, VISIT_FIELDS
+from schemas.fields import VISITS as VISITS_LAYOUT
+from schemas.versions import versions
 
 _UTC = pa.timestamp("us", tz="UTC")
 
@@ -58,6 +60,36 @@ ORDERS = _schema(
     _must("sequence", pa.int64()),
 )
 """The orders of ``VISITS``; ``order_no`` counts from 1 within the visit."""
+
+V1_VISITS = _schema(
+    _must("visit_key", pa.string()),
+    *_fields(versions()["1.0"].visit_fields),
+    _must("institution", pa.string()),
+    _must("channel", pa.string()),
+    pa.field("visit_date", pa.date32()),
+    _must("visit_month", pa.string()),
+    _must("bucket", pa.int32()),
+    _must("received_at", _UTC),
+    _must("sequence", pa.int64()),
+    _must("upload_id", pa.string()),
+    _must("record", pa.int32()),
+    _must("byte_offset", pa.int64()),
+    _must("byte_length", pa.int64()),
+    _must("plan", pa.string()),
+)
+"""The last accepted version of every visit uploaded in format 1.0; ``visit_key`` is institution,
+person and moment (A14, A12, A17)."""
+
+V1_ORDERS = _schema(
+    _must("visit_key", pa.string()),
+    _must("order_no", pa.int32()),
+    *_fields(versions()["1.0"].order_fields),
+    pa.field("visit_date", pa.date32()),
+    _must("visit_month", pa.string()),
+    _must("bucket", pa.int32()),
+    _must("sequence", pa.int64()),
+)
+"""The orders of ``V1_VISITS``."""
 
 HISTORY = _schema(
     pa.field("treatment_id", pa.string()),
@@ -109,12 +141,14 @@ UPLOADS = _schema(
     _must("orders_accepted", pa.int64()),
     _must("orders_rejected", pa.int64()),
     pa.field("redelivery_of", pa.string()),
+    pa.field("version", pa.string()),
     pa.field("encoding", pa.string()),
     pa.field("parser", pa.string()),
     _must("plan", pa.string()),
     _must("engine", pa.string()),
 )
-"""One row a receipt; ``status`` is one of ``STATUSES``. ``name`` is for people only."""
+"""One row a receipt; ``status`` is one of ``STATUSES``, ``version`` that of the format (null where
+it could not be told). ``name`` is for people only."""
 
 STATUSES = ("done", "refused", "held", "dropped")
 
@@ -197,11 +231,22 @@ TABLES: dict[str, Table] = {
     "prescriptions": Table(PRESCRIPTIONS, ("issued_month", "bucket")),
     "findings": Table(FINDINGS, ("received_date",)),
     "held": Table(HELD),
+    "v1_visits": Table(V1_VISITS, ("visit_month", "bucket")),
+    "v1_orders": Table(V1_ORDERS, ("visit_month", "bucket")),
     "uploads": Table(UPLOADS),
     "batches": Table(BATCHES),
     "registrations": Table(REGISTRATIONS),
 }
 """Every table by name. Pre-check tables have the same columns under ``precheck_`` and the name."""
+
+V1 = "v1_"
+"""Before the name of a table for uploads of format 1.0."""
+
+
+def table_in(layout: str, name: str) -> Table:
+    """The table of a name for uploads of a layout (``schemas.fields.layouts``)."""
+    return TABLES[name if layout == VISITS_LAYOUT else V1 + name]
+
 
 PRECHECK_TABLES = ("visits", "orders", "history", "prescriptions")
 """Tables that a pre-check has of its own."""
