@@ -33,13 +33,12 @@ from pipeline.store.state_claims import (
     DISPENSED_ROW,
     special_name,
 )
-from pipeline.visit_items import REFILL_KINDS, stored_items
+from pipeline.visit_items import LEGS, REFILL_KINDS, TIMES, stored_items
 
 _BATCH_ROWS: Final = 100_000
 _VISIT_COLUMNS: Final = [
-    "visit_key", "treatment_id", "H00", "H01", "M03", "M05", "M06", "M07", "M11", "M13", "M15",
-    "M16", "M24", "M25", "M26", "M27", "M28", "M29", "M33", "M34", "institution", "visit_date",
-    "sequence", "record",
+    "institution", "sequence", "record", "H00", "M03", "M05", "M06", "M07", "M11", "M13", "M15",
+    "M16", *TIMES, *LEGS,
 ]  # fmt: skip
 _LEDGER_COLUMNS: Final = [
     "prescription_id", "kind", "refill", "status", "institution", "by_institution",
