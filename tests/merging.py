@@ -36,8 +36,9 @@ class Tables:
     def apply(self, changes: Changes, key: str) -> None:
         """Take away what is gone, then add what is new; each must be what it says."""
         for gone in changes.gone:
-            for name, sequence in zip(gone.keys.to_pylist(), gone.sequences.tolist(), strict=True):
-                self.rows.pop((gone.partition, (name, sequence)), None)
+            named = zip(gone.keys.to_pylist(), gone.sequences.tolist(), strict=True)
+            for version in set(named):
+                del self.rows[gone.partition, version]
         for new in changes.new:
             for table_no, table in enumerate(new.tables):
                 for row in table.to_pylist():
@@ -78,6 +79,12 @@ class Merging:
         self.history += [(r["sequence"], r["record"], r["action"]) for r in rows]
         self._note(decided, sequences, mine)
 
+    def forget(self, sequence: int) -> None:
+        """Forget what was said of an upload while it was held."""
+        del self.held[sequence]
+        self.findings = {found for found in self.findings if found[0] != sequence}
+        self.verdicts = {k: v for k, v in self.verdicts.items() if k[0] != sequence}
+
     def _note(self, decided: Decided, sequences: Sequence[int], mine: set[int]) -> None:
         after, found = decided.processed, decided.processed.findings
         place = {row: _place(after, row, sequences) for row in mine}
@@ -112,6 +119,14 @@ def merged(sent: Sequence[Sending], cuts: Iterable[int], guarded: bool = True) -
     for processed, sequences in processed_in(sent, cuts):
         merging.take(processed, sequences, set(range(processed.batch.visits.rows)))
     return merging
+
+
+def released(merging: Merging, one: Sending, before: int, sequence: int) -> None:
+    """Merge an upload that was held ``before``, now under a sequence of its own."""
+    processed = process_many([one.payload], [one.envelope], load_plan())
+    merging.forget(before)
+    merging.guarded = False
+    merging.take(processed, [sequence], set(range(processed.batch.visits.rows)))
 
 
 def only(processed: Processed, rows: set[int]) -> Processed:

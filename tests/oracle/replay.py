@@ -44,6 +44,7 @@ class Found:
 class Hold:
     """Why an upload is held: deletes of an institution's live visits of a month."""
 
+    sequence: int
     month: str
     deletes: int
     live: int
@@ -134,7 +135,7 @@ class Replay:
         for month, count in sorted(deletes.items()):
             live = self.live_counts()[sender or "", month]
             if count > HELD_ABOVE and count * 100 >= live * HELD_SHARE:
-                return Hold(month, count, live)
+                return Hold(answer.sequence, month, count, live)
         return None
 
     def _merge(self, answer: Answer, visits: list[Visit]) -> None:

@@ -16,7 +16,7 @@ import polars as pl
 
 from pipeline.outcome import Verdict
 from rules import load_plan
-from tests.oracle.replay import TAIPEI, Answer, Replay, Visit
+from tests.oracle.replay import TAIPEI, Answer, Hold, Replay, Visit
 from tests.oracle.visit import moment_inside
 
 Row = dict[str, Any]
@@ -38,6 +38,7 @@ def expected(replay: Replay) -> Tables:
         "prescriptions": map(_prescription, replay.ledger.rows(replay.live)),
         "findings": (row for answer in replay.answers for row in _findings(answer)),
         "uploads": (_upload(answer, replay.precheck) for answer in replay.answers),
+        "held": (_held(answer, answer.hold) for answer in replay.answers if answer.hold),
     }
     return {name: _comparable(table) for name, table in rows.items()}
 
@@ -48,7 +49,7 @@ def stored(store: Path, precheck: bool = False) -> Tables:
     uploads = read(store, "uploads")
     name_of = dict(zip(uploads["upload_id"], uploads["name"], strict=True))
     tables = {}
-    for name in (*CURRENT, "findings", "uploads"):
+    for name in (*CURRENT, "findings", "uploads", "held"):
         rows = read(store, prefix + name if name in CURRENT else name).to_dicts()
         tables[name] = _comparable(_named(name, row, name_of) for row in rows)
     return tables
@@ -145,6 +146,20 @@ def _findings(answer: Answer) -> Iterator[Row]:
             "stands_upload": upload,
             "stands_record": record,
         }
+
+
+def _held(answer: Answer, hold: Hold) -> Row:
+    return {
+        "upload": answer.upload,
+        "action": "hold",
+        "sequence": hold.sequence,
+        "institution": answer.envelope.institution,
+        "visit_month": hold.month,
+        "deletes": hold.deletes,
+        "live": hold.live,
+        "decided_at": answer.envelope.received_at.astimezone(UTC),
+        "by": None,
+    }
 
 
 def _upload(answer: Answer, precheck: bool) -> Row:

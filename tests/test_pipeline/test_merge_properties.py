@@ -11,8 +11,9 @@ import pytest
 from histories import History, history
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from merging import Merging, joined, merged, only, processed_in
+from merging import Merging, joined, merged, only, processed_in, released
 from scenario import run_all
+from shrink import replayed
 
 from pipeline.state_items import SLOT, VISIT
 from tests.oracle.replay import Replay
@@ -150,6 +151,24 @@ def test_partitions_of_persons_that_arrive_interleaved(for_seeds: Tried) -> None
         assert joined(part.state for part in parts) == joined([whole.state])
         assert set().union(*(part.findings for part in parts)) == whole.findings
         assert sorted(h for part in parts for h in part.history) == sorted(whole.history)
+
+    for_seeds(holds)
+
+
+def test_held_uploads_that_are_released(for_seeds: Tried) -> None:
+    """A release has a sequence of its own; others came before it."""
+
+    def holds(seed: int) -> None:
+        made = history(seed)
+        real, slow = merged(made.sent, [seed]), replayed(made.sent)
+        for one, answer in zip(made.sent, list(slow.answers), strict=True):
+            if answer.hold:
+                before = answer.sequence
+                slow.release(answer)
+                released(real, one, before, answer.sequence)
+        for answer in slow.answers:
+            answer.hold = None
+        assert_agrees(real, slow)
 
     for_seeds(holds)
 
