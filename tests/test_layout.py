@@ -14,7 +14,8 @@ PACKAGES = ("schemas", "rules", "pipeline")
 # Stages from the core outwards. A module may import its own stage and those before it.
 STAGES = (
     ("version", "columns", "outcome", "limits", "errors", "references", "state_items"),
-    ("kernels", "references", "decode", "tokens", "rows", "transcript", "builder", "diagnose"),
+    ("kernels", "references", "decode", "tokens", "recognise"),
+    ("rows", "transcript", "builder", "diagnose"),
     ("join", "parse_fast", "parse_lxml", "parse", "arrow", "places"),
     ("ready", "flood", "validate", "leave_out", "core", "register"),
     ("keys", "state", "changes"),

@@ -20,6 +20,8 @@ if TYPE_CHECKING:  # importing the engine compiles it, which is to be announced 
     from pipeline.parse import ParserChoice
     from pipeline.report.answer import Answer
     from pipeline.report.error_csv import CsvEncoding
+    from rules.plan import Plan
+    from schemas import Version
 
 
 @click.command("check", short_help="離線檢核上傳檔 check upload files offline")
@@ -59,6 +61,7 @@ def command(
 ) -> int:
     """離線檢核上傳檔，與正式收件同一套引擎。Check upload files with the engine that takes them in.
 
+    格式 1.0 與 2.0 由檔案內容辨識。Formats 1.0 and 2.0 are told apart by the file itself.
     FILE 可為 .xml、.xml.gz、.zip，或 - 代表標準輸入。Use - for standard input.
     結束碼 exit code: 0 全部接受 accepted, 1 有資料退件 records rejected, 2 整批退件 refused.
 
@@ -91,7 +94,11 @@ def _answers(
     from pipeline.cli.reference import tables_of
 
     uploads = inputs(files, settings.limits)
-    return judge(uploads, envelope, load_plan(), parser, settings, tables_of(folder))
+
+    def plan_of(version: Version) -> Plan:
+        return load_plan(version=version.number)
+
+    return judge(uploads, envelope, plan_of, parser, settings, tables_of(folder))
 
 
 def _write_text(answers: Iterator[Answer], details: int) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 import click
@@ -10,13 +10,16 @@ import click
 from pipeline.core import process_many
 from pipeline.outcome import Envelope
 from pipeline.parse import FastDeclinedError, ParserChoice
+from pipeline.recognise import by_version
 from pipeline.references import References
 from pipeline.report.answer import Answer, answer_of, unpacked_answer
 from pipeline.settings import Settings
 from pipeline.unpack import Payload
 from pipeline.version import ENGINE
 from rules.plan import Plan
+from schemas import V2, Version
 
+Plans = Callable[[Version], Plan]
 _BATCH_BYTES = 32 * 1024 * 1024
 _BATCH_UPLOADS = 1_000
 
@@ -24,15 +27,15 @@ _BATCH_UPLOADS = 1_000
 def judge(
     uploads: Iterable[Payload],
     envelope: Envelope,
-    plan: Plan,
+    plans: Plans,
     parser: ParserChoice,
     settings: Settings,
     references: References,
 ) -> Iterator[Answer]:
-    """The answers to uploads, in their order."""
+    """The answers to uploads, in their order, each by the plan of its version of the format."""
     for batch in _batches(uploads):
         try:
-            yield from _process(batch, envelope, plan, parser, settings, references)
+            yield from _process(batch, envelope, plans, parser, settings, references)
         except FastDeclinedError:
             raise click.UsageError(
                 "這個檔案不能用 --parser fast this document needs --parser auto"
@@ -55,27 +58,30 @@ def _batches(uploads: Iterable[Payload]) -> Iterator[list[Payload]]:
 def _process(
     batch: list[Payload],
     envelope: Envelope,
-    plan: Plan,
+    plans: Plans,
     parser: ParserChoice,
     settings: Settings,
     references: References,
-) -> Iterator[Answer]:
-    readable = [upload for upload in batch if upload.refusal is None]
-    envelopes = [replace(envelope, name=upload.name) for upload in readable]
-    processed = process_many(
-        [upload.data for upload in readable],
-        envelopes,
-        plan,
-        parser,
-        utf8=settings.allow_utf8,
-        limits=settings.limits,
-        references=references,
-    )
-    place = 0
-    for upload in batch:
-        if upload.refusal is None:
-            yield answer_of(processed, place, upload.sha256.hex(), ENGINE)
-            place += 1
-        else:
-            named = replace(envelope, name=upload.name)
-            yield unpacked_answer(upload.sha256.hex(), upload.refusal, plan, named, ENGINE)
+) -> list[Answer]:
+    named = [replace(envelope, name=upload.name) for upload in batch]
+    answers: dict[int, Answer] = {}
+    readable = [place for place, upload in enumerate(batch) if upload.refusal is None]
+    for version, chosen in by_version([batch[place].data for place in readable]).items():
+        places = [readable[i] for i in chosen]
+        processed = process_many(
+            [batch[place].data for place in places],
+            [named[place] for place in places],
+            plans(version),
+            parser,
+            utf8=settings.allow_utf8,
+            limits=settings.limits,
+            references=references,
+        )
+        for i, place in enumerate(places):
+            answers[place] = answer_of(processed, i, batch[place].sha256.hex(), ENGINE)
+    for place, upload in enumerate(batch):
+        if upload.refusal is not None:
+            answers[place] = unpacked_answer(
+                upload.sha256.hex(), upload.refusal, plans(V2), named[place], ENGINE
+            )
+    return [answers[place] for place in range(len(batch))]

@@ -8,7 +8,9 @@ from xml.sax.saxutils import escape
 
 from pipeline.generate.record import Record, Values
 from pipeline.generate.style import Style
+from schemas import V1, V2
 
+_HEADERS = frozenset((*V1.header_fields, *V2.header_fields))
 _NEEDS_ESCAPE = frozenset(("D15", "E04", "E06", "E09"))
 
 
@@ -48,7 +50,7 @@ def render(record: Record, style: Style) -> bytes:
     """One REC element with the white space that belongs to it; fields in the catalogue's order."""
     header_at, visit_at, visit_end, order_at, order_end, end, pad = _tags(style)
     fields = sorted((_echoed(style) | record.visit).items())
-    split = ("H00" in record.visit) + ("H01" in record.visit)
+    split = len(_HEADERS & record.visit.keys())
     visit = _elements(fields[split:], pad, style.eol)
     if style.self_closing:
         for name in style.echoed:

@@ -64,7 +64,7 @@ class Source:
         return int(self.batch.first_record[self.upload]) + record - 1
 
     def visit_values(self, record: int) -> list[str | None]:
-        """The values of a record in the order of ``VISIT_FIELDS``, None where absent."""
+        """The values of a record in the order of its version's fields, None where absent."""
         row = self.row(record)
         visits, buffer = self.batch.visits, self.batch.buffer.data
         cells = zip(visits.offset[:, row].tolist(), visits.length[:, row].tolist(), strict=True)

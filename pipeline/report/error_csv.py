@@ -16,6 +16,7 @@ from pipeline.report.answer import Answer, Finding
 from pipeline.report.big5 import big5
 from pipeline.report.printable import MAX_SHOWN_CHARACTERS, printable
 from pipeline.report.texts import Text, field_name, finding_text, held_text, refusal_text
+from schemas import version_in
 
 CsvEncoding = Literal["utf-8", "big5"]
 COLUMNS = (
@@ -96,16 +97,22 @@ def _shown(finding: Finding) -> str:
 
 
 class _Keys:
-    """M15 and M11 of records, looked up once for the findings of one record."""
+    """M15 and M11 of records (in 1.0 nothing and A17), looked up once for the findings of one."""
 
     def __init__(self, answer: Answer) -> None:
         self._source = answer.source
+        self._version = version_in(answer.plan.layout)
         self._record = 0
         self._keys = ("", "")
 
     def of(self, record: int) -> tuple[str, str]:
         if record != self._record and self._source is not None:
-            m15 = self._source.value(record, None, "M15") or ""
-            m11 = self._source.value(record, None, "M11") or ""
+            m15, m11 = (self._value(record, name) for name in ("M15", "M11"))
             self._record, self._keys = record, (neutralised(m15), neutralised(m11))
         return self._keys
+
+    def _value(self, record: int, field: str) -> str:
+        own = self._version.id_of(field)
+        if self._source is None or own is None:
+            return ""
+        return self._source.value(record, None, own) or ""

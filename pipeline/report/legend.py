@@ -8,7 +8,7 @@ from functools import lru_cache
 from pipeline.report.big5 import big5
 from rules.codes import error_codes
 from rules.plan import Plan
-from schemas import fields
+from schemas import version_in
 
 _NAME_BYTES = 20
 _COLUMNS = 3
@@ -18,22 +18,24 @@ def legend(plan: Plan) -> bytes:
     """Big5 with CRLF: every field, every code of the insurer, then the codes of our own."""
     known = error_codes()
     return _legend(
+        plan.layout,
         tuple(
             (code, plan.rules[rules[0]].summary_zh)
             for code, rules in sorted(plan.by_code.items())
             if code not in known
-        )
+        ),
     )
 
 
 @lru_cache(8)
-def _legend(ours: tuple[tuple[str, str], ...]) -> bytes:
-    return big5("".join(line + "\r\n" for line in (*_field_lines(), *_code_lines(ours))))
+def _legend(layout: str, ours: tuple[tuple[str, str], ...]) -> bytes:
+    return big5("".join(line + "\r\n" for line in (*_field_lines(layout), *_code_lines(ours))))
 
 
-def _field_lines() -> Iterator[str]:
+def _field_lines(layout: str) -> Iterator[str]:
     yield "欄位與中文對照表"
-    cells = [f"<{f.id}>: {_padded(f.name_zh)}" for f in fields().values() if f.id[0] in "MDVE"]
+    known = (f for f in version_in(layout).catalogue.values() if f.level != "MSH")
+    cells = [f"<{f.id}>: {_padded(f.name_zh)}" for f in known]
     yield cells[0].rstrip()
     for at in range(1, len(cells), _COLUMNS):
         yield " ".join(cells[at : at + _COLUMNS]).rstrip()

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from itertools import groupby
 from zoneinfo import ZoneInfo
 
@@ -18,14 +19,13 @@ from pipeline.report.big5 import big5
 from pipeline.report.legend import legend
 from pipeline.report.printable import printable
 from pipeline.report.texts import held_text, refusal_text, standing_text
-from schemas import VISIT_FIELDS
+from schemas import Version, version_in
 
 TAIPEI = ZoneInfo("Asia/Taipei")
 TITLE = "衛生福利部中央健康保險署特約醫事服務機構-健保IC卡資料上傳作業檢核結果明細表"
 SEPARATOR = "=" * 75
-UPLOAD_VERSION = "2.0"
 _COLUMNS = 3
-_NEVER_ECHOED = ("M14",)
+_NEVER_ECHOED = ("M14", "A22")
 _ONLY_IF_PRESENT = ("M57",)
 _WRAP = 76
 _AS_LAYOUT = str.maketrans("[]=:;", "［］＝：；")
@@ -35,7 +35,8 @@ _AS_LAYOUT = str.maketrans("[]=:;", "［］＝：；")
 class Head:
     """The facts of the first block that the upload's own answer doesn't hold.
 
-    Both moments are aware. ``sam_id`` is M01 of the first record, empty if it has none.
+    Both moments are aware. ``sam_id`` is M01 (in 1.0 A16) of the first record, empty if it has
+    none.
     """
 
     institution: str
@@ -49,7 +50,7 @@ def head_of(answer: Answer) -> Head:
     received = answer.envelope.received_at
     sam_id = None
     if answer.source is not None and answer.counts.records:
-        sam_id = answer.source.value(1, None, "M01")
+        sam_id = answer.source.value(1, None, _version(answer).own("M01").id)
     return Head(answer.envelope.institution or "", sam_id or "", received, received)
 
 
@@ -77,7 +78,7 @@ def _lines(answer: Answer, head: Head) -> Iterator[str]:
         findings = list(group)
         yield f"第[{number}]筆"
         if answer.source is not None:
-            yield from _echo(answer.source.visit_values(number))
+            yield from _echo(answer.source.visit_values(number), _version(answer))
         yield from (standing_text(f.stands)[0] for f in findings if f.stands)
         yield from _wrapped("錯誤原因:", [finding_text(f) for f in findings])
         yield SEPARATOR
@@ -88,7 +89,7 @@ def _head(answer: Answer, head: Head) -> Iterator[str]:
     yield TITLE
     yield (
         f"醫事機構代碼:[{_cut(head.institution, 10)}]  安全模組代碼:[{_cut(head.sam_id, 12)}]"
-        f"  上傳版本:[{UPLOAD_VERSION}]"
+        f"  上傳版本:[{_version(answer).number}]"
     )
     yield (
         f"●上傳申報資訊：上傳日期/時間:[{roc_moment(head.uploaded_at)}]"
@@ -111,26 +112,36 @@ def roc_moment(moment: datetime) -> str:
     return f"{local.year - 1911:03d}{local:%m%d%H%M%S}"
 
 
-def _echo(values: list[str | None]) -> Iterator[str]:
+def _version(answer: Answer) -> Version:
+    return version_in(answer.plan.layout)
+
+
+def _echo(values: list[str | None], version: Version) -> Iterator[str]:
     """The values of a record, three a line; a line starts at H00 and at every third M-field."""
-    for columns in _LAYOUT:
+    for columns in _lines_of(version):
         cells = [
             f"{field}=[ {'NULL' if values[i] is None else _kept_from_layout(values[i] or '')} ]"
             for i, field in columns
-            if values[i] is not None or field not in _ONLY_IF_PRESENT
+            if values[i] is not None or _always_shown(version, field)
         ]
         if cells:
             yield " ".join(cells)
 
 
-def _layout() -> tuple[tuple[tuple[int, str], ...], ...]:
-    header = tuple((i, f) for i, f in enumerate(VISIT_FIELDS) if f.startswith("H"))
-    body = [(i, f) for i, f in enumerate(VISIT_FIELDS) if f.startswith("M")]
-    lines = [body[at : at + _COLUMNS] for at in range(0, len(body), _COLUMNS)]
-    return header, *(tuple(c for c in line if c[1] not in _NEVER_ECHOED) for line in lines)
+def _always_shown(version: Version, field: str) -> bool:
+    """Not what few records have: a new field, or one of 1.0 whose meaning is hardly known."""
+    of_header = field in version.header_fields
+    return (of_header or field in version.fields) and field not in _ONLY_IF_PRESENT
 
 
-_LAYOUT = _layout()
+@cache
+def _lines_of(version: Version) -> tuple[tuple[tuple[int, str], ...], ...]:
+    """Places and names of the fields of a record, by the lines they are shown on."""
+    fields = list(enumerate(version.visit_fields))
+    first = len(version.header_fields)
+    lines = [fields[at : at + _COLUMNS] for at in range(first, len(fields), _COLUMNS)]
+    body = (tuple(c for c in line if c[1] not in _NEVER_ECHOED) for line in lines)
+    return tuple(fields[:first]), *body
 
 
 def finding_text(finding: Finding) -> str:

@@ -238,7 +238,7 @@ def test_wrong_usage_is_64_and_says_why(capsysbinary: Out, arguments: list[str])
 def test_our_own_fault_is_70_without_a_trace(
     monkeypatch: pytest.MonkeyPatch, capsysbinary: Out
 ) -> None:
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise ValueError("A123456789")
 
     monkeypatch.setattr("rules.load_plan", broken)
