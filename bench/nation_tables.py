@@ -24,7 +24,7 @@ from deltalake import CommitProperties, DeltaTable
 from deltalake.transaction import AddAction
 
 from pipeline.store.layout import StoreConfig, layout_of, write_config
-from schemas.tables import FINDINGS, UPLOADS, VISITS
+from schemas.tables import FINDINGS, UPLOADS, V1_VISITS, VISITS
 
 DAYS, COMMITS_A_DAY, BUCKETS = 7, 12, 8
 AS_OF = date(2024, 3, 21)
@@ -32,19 +32,12 @@ INSTITUTIONS, A_DAY = 30_000, 1_300_000
 TYPES = ("01", "02", "03", "04", "06", "09", "AA", "AB", "AC", "AE", "AF", "AH", "BB", "CA", "DA")
 WEIGHTS = (38, 9, 6, 3, 1, 2, 8, 2, 3, 6, 16, 1, 2, 2, 1)
 CODES = ("AA", "AF", "D051", "D024", "AD61", "BE", "01", "D037", "AC", "Z010")
-_KEYS = {"id": ("A12", "M03"), "birth": ("A13", "M04"), "moment": ("A17", "M11"),
-         "type": ("A23", "M07")}  # fmt: skip
-_PROVENANCE = ("institution", "visit_date", "visit_month", "bucket", "received_at", "sequence",
-               "upload_id", "record", "byte_offset", "byte_length", "plan")  # fmt: skip
-V1_VISITS = pa.schema(
-    [
-        VISITS.field("visit_key"),
-        *(pa.field(name, pa.string()) for name, _ in _KEYS.values()),
-        *(VISITS.field(name) for name in _PROVENANCE),
-        pa.field("channel", pa.string(), nullable=False),
-    ]
-)
-"""Of the real table the columns that a comparison reads; others would not be opened."""
+_KEYS = {  # fields of 1.0 and of 2.0
+    "id": ("A12", "M03"),
+    "birth": ("A13", "M04"),
+    "moment": ("A17", "M11"),
+    "type": ("A23", "M07"),
+}
 
 Rng = np.random.Generator
 Ints = npt.NDArray[np.int64]
@@ -244,6 +237,7 @@ def _uploads(country: Nation, first: date, a_day: int) -> pa.Table:
         "orders": pa.array(records * 5),
         "orders_accepted": pa.array(records * 5),
         "orders_rejected": none,
+        "version": pa.array(["2.0", "1.0"]).take(pa.array(v1.astype(int))),
         "plan": pa.repeat("0" * 16, len(who)),
         "engine": pa.repeat("0.1.0", len(who)),
     }

@@ -32,10 +32,10 @@ class CodeCount:
 
 @dataclass(frozen=True)
 class Promptness:
-    """Official records that were taken, and how many of them came too late the first time.
+    """Official 2.0 records that were taken, and how many of them came too late the first time.
 
     ``late``: visits after 24 hours; ``late_emergencies``: emergencies after one hour. Corrections
-    have no such duty and count as in time.
+    have no such duty and count as in time. Of 1.0 records the pipeline does not judge that.
     """
 
     taken: int = 0
@@ -101,8 +101,8 @@ def nation_codes(uploads: pl.DataFrame, found: pl.DataFrame, most: int) -> tuple
 
 
 def promptness(uploads: pl.DataFrame, found: pl.DataFrame) -> dict[str, Promptness]:
-    """How promptly every institution sent its official records, by institution."""
-    taken = uploads.filter(pl.col("mode") == "official")
+    """How promptly every institution sent its official 2.0 records, by institution."""
+    taken = uploads.filter((pl.col("mode") == "official") & (pl.col("version") == "2.0"))
     broken = [
         pl.col("count").filter(pl.col("rule") == rule).sum().alias(rule) for rule in LATE_RULES
     ]

@@ -33,6 +33,7 @@ _COUNTS: Final = (
     ("records_rejected", "無效明細", "invalid"),
     ("orders_rejected", "無效醫令", "invalid"),
 )
+_WAITING: Final = {"held": "待確認 held", "dropped": "已放棄 dropped"}
 _MODES: Final = {"official": "正式", "precheck": "預檢"}
 
 
@@ -97,10 +98,10 @@ def promptness_text(prompt: Promptness) -> tuple[str, ...]:
     share = f"{prompt.ratio * 100:.2f}"
     late = prompt.late + prompt.late_emergencies
     return (
-        f"依限上傳（24 小時內，急診 1 小時內）：正式收下 {prompt.taken:,} 筆中 {share}%，"
+        f"依限上傳（24 小時內，急診 1 小時內）：2.0正式收下 {prompt.taken:,} 筆中 {share}%，"
         f"逾時 {late:,} 筆（急診 {prompt.late_emergencies:,} 筆）",
-        f"In time (24 hours, emergencies one hour): {share} % of {prompt.taken:,} official records "
-        f"taken; {late:,} late, {prompt.late_emergencies:,} of them emergencies",
+        f"In time (24 hours, emergencies one hour): {share} % of {prompt.taken:,} official 2.0 "
+        f"records taken; {late:,} late, {prompt.late_emergencies:,} of them emergencies",
     )
 
 
@@ -109,7 +110,7 @@ def _say(console: Console, text: str, style: str = "") -> None:
 
 
 def _cells(number: int, row: dict[str, Any]) -> tuple[str | Text, ...]:
-    kind = f"{_MODES[row['mode']]} {CHANNELS[row['channel']]}"
+    kind = f"{row['version'] or '–'} {_MODES[row['mode']]} {CHANNELS[row['channel']]}"
     counts = (f"{row[name]:,}" for name, _, _ in _COUNTS)
     return (str(number), roc_minute(row["received_at"]), kind, *counts, _result(row))
 
@@ -118,8 +119,8 @@ def _result(row: dict[str, Any]) -> Text:
     upload_id = str(row["upload_id"])
     if row["status"] == "refused":
         return Text(f"整批退件 refused {row['refusal_code'] or ''} {upload_id}", style="bold red")
-    if row["status"] == "held":
-        return Text(f"待確認 held {upload_id}", style="yellow")
+    if row["status"] in _WAITING:
+        return Text(f"{_WAITING[row['status']]} {upload_id}", style="yellow")
     if row["findings"]:
         return Text(f"下載 {upload_id}", style="red" if row["records_rejected"] else "yellow")
     return Text("檢核無誤 no errors", style="green")
@@ -130,6 +131,7 @@ def _upload_json(row: dict[str, Any]) -> dict[str, Any]:
         "upload_id": row["upload_id"],
         "institution": row["institution"],
         "received_at": row["received_at"].astimezone(UTC).isoformat(),
+        "version": row["version"],
         "mode": row["mode"],
         "channel": row["channel"],
         "status": row["status"],

@@ -75,7 +75,7 @@ def tally_json(tally: Tally) -> dict[str, Any]:
 
 
 def promptness_json(prompt: Promptness) -> dict[str, Any]:
-    """Article 10: of the official records taken, the share that came in time."""
+    """Article 10: of the official 2.0 records taken, the share that came in time."""
     return {
         "taken": prompt.taken,
         "late": prompt.late,

@@ -26,8 +26,9 @@ _EXPLANATIONS: Final = {
     for differs in [" ".join(key for key in KEYS if key not in shared)]
 }
 CHANNELS: Final = {"vpn": "VPN", "web-api": "Web-API"}
-_MODES: Final = {"official": "正式 official", "precheck": "2.0預檢 pre-check"}
-_STATUSES: Final = {"done": "已收下 taken", "refused": "整批退件 refused", "held": "待確認 held"}
+_MODES: Final = {"official": "正式 official", "precheck": "預檢 pre-check"}
+_STATUSES: Final = {"done": "已收下 taken", "refused": "整批退件 refused", "held": "待確認 held",
+                    "dropped": "已放棄 dropped"}  # fmt: skip
 NO_ERRORS: Final = "檢核無誤 no errors"
 
 Columns = Mapping[str, pl.Expr]
@@ -78,6 +79,7 @@ UPLOAD_COLUMNS: Final[Columns] = {
     "序號 no": pl.int_range(1, pl.len() + 1).over("institution"),
     "上傳識別碼 upload_id": pl.col("upload_id"),
     "接收日期時間 received_at": roc_moment("received_at"),
+    "格式 version": pl.col("version"),
     "上傳類別 mode": pl.col("mode").replace(_MODES),
     "上傳方式 channel": pl.col("channel").replace(CHANNELS),
     "狀態 status": pl.col("status").replace(_STATUSES),

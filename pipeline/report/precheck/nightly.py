@@ -19,6 +19,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,6 +58,8 @@ from pipeline.report.precheck.week import Week, read_week
 from rules.plan import Plan
 
 LATEST: Final = "latest"
+_PART, _OLD = ".part", ".old"
+_WRITERS: Final = 2
 _TOGETHER: Final = 1_500  # institutions whose CSV files are in memory at once
 _EMPTY: Final = {UPLOADS: empty_csv(UPLOAD_COLUMNS), UNMATCHED: empty_csv(UNMATCHED_COLUMNS)}
 _UNSAFE: Final = re.compile(r"[^0-9A-Za-z]")
@@ -95,19 +98,32 @@ def make_nightly(
     """
     started = time.monotonic()
     name = window.as_of.isoformat()
-    with write_failures(out), _held(out):  # Step 1
-        for left in (*out.glob(".*.part"), *out.glob(".*.old")):  # Step 2
-            shutil.rmtree(left)
+    with _held(out):  # Step 1
+        with write_failures(out):
+            _sweep(out)  # Step 2
         if (out / name).exists() and not again:
             return Nightly(out / name, 0, time.monotonic() - started, None)
         progress("讀取與比對 reading and comparing")
         week = read_week(store_uri, window)  # Step 3
-        part = out / f".{name}.part"
         progress("寫出 writing")
-        country, reports = _write(week, part, plan, pages=pages)  # Step 4
-        os.sync()  # Step 5: one for all of some 100,000 files
-        _publish(part, out / name)  # Steps 6 and 7
+        with write_failures(out):
+            part = out / f".{name}{_PART}"
+            country, reports = _write(week, part, plan, pages=pages)  # Step 4
+            os.sync()  # Step 5: one for all of some 100,000 files
+            _publish(part, out / name)  # Steps 6 and 7
     return Nightly(out / name, reports, time.monotonic() - started, country)
+
+
+def _sweep(out: Path) -> None:
+    """Remove what was not finished, and bring back what was to be replaced and was not."""
+    for part in out.glob(f".*{_PART}"):
+        shutil.rmtree(part)
+    for old in out.glob(f".*{_OLD}"):
+        before = old.with_name(old.name.removeprefix(".").removesuffix(_OLD))
+        if before.exists():
+            shutil.rmtree(old)
+        else:
+            old.rename(before)
 
 
 def _write(week: Week, part: Path, plan: Plan, *, pages: bool) -> tuple[Country, int]:
@@ -131,24 +147,29 @@ def _write_group(
     """Write the reports of institutions that stand next to each other."""
     first, last = group[0].comparison.institution, group[-1].comparison.institution
     among = pl.col("institution").is_between(pl.lit(first), pl.lit(last))
-    files = {
+    texts = {
         UPLOADS: uploads_csv(week.uploads.filter(among)),
         UNMATCHED: unmatched_csv(week.unmatched.filter(among)),
     }
-    for report in group:
+
+    def write(report: InstitutionReport) -> None:
         name = report.comparison.institution
-        own = f"{folder}/{_folder_name(name)}"
-        os.mkdir(own)
-        _put(f"{own}/{JSON}", institution_json(report, plan))
-        for file, texts in files.items():
-            _put(f"{own}/{file}", texts.get(name) or _EMPTY[file])
+        files = {JSON: institution_json(report, plan)}
+        files |= {file: texts[file].get(name) or _EMPTY[file] for file in texts}
         if pages:
-            _put(f"{own}/{PAGE}", institution_page(report, plan).encode())
+            files[PAGE] = institution_page(report, plan).encode()
+        _put(f"{folder}/{_folder_name(name)}", files)
+
+    with ThreadPoolExecutor(_WRITERS) as pool:  # making a file waits for the disk
+        for _ in pool.map(write, group):
+            pass
 
 
-def _put(path: str, data: bytes) -> None:
-    with open(path, "xb") as file:
-        file.write(data)
+def _put(folder: str, files: dict[str, bytes]) -> None:
+    os.mkdir(folder)
+    for name, data in files.items():
+        with open(f"{folder}/{name}", "xb") as file:
+            file.write(data)
 
 
 def _folder_name(institution: str) -> str:
@@ -181,7 +202,7 @@ def _ratio(share: float | None) -> str | None:
 
 def _publish(part: Path, folder: Path) -> None:
     """Let a finished folder be seen, in place of one of the same date."""
-    before = folder.with_name(f".{folder.name}.old")
+    before = folder.with_name(f".{folder.name}{_OLD}")
     if folder.exists():
         folder.rename(before)
     part.rename(folder)  # Step 6
@@ -196,10 +217,11 @@ def _publish(part: Path, folder: Path) -> None:
 @contextmanager
 def _held(out: Path) -> Iterator[None]:
     """Hold a folder of nightly reports. Raises ``ReportWriteError`` where another run does."""
-    out.mkdir(parents=True, exist_ok=True)
     lock = FileLock(out / ".lock")
     try:
-        lock.acquire(timeout=0)
+        with write_failures(out):
+            out.mkdir(parents=True, exist_ok=True)
+            lock.acquire(timeout=0)
     except Timeout:
         raise ReportWriteError(
             f"另一個程序正在 {out} 製作報表，請等它結束後再執行",

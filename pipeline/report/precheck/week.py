@@ -26,7 +26,7 @@ _COUNTS: Final = ("records", "records_accepted", "records_warned", "records_reje
 _UPLOADS: Final = pl.Schema({
     "upload_id": pl.String(), "institution": pl.String(), "channel": pl.String(),
     "mode": pl.String(), "received_at": _MOMENT, "sequence": pl.Int64(), "status": pl.String(),
-    "refusal_code": pl.String(),
+    "refusal_code": pl.String(), "version": pl.String(),
     **dict.fromkeys(_COUNTS, pl.Int64()), "redelivery_of": pl.String(),
 })  # fmt: skip
 _VISIT: Final = pl.Schema({
