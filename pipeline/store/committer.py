@@ -16,14 +16,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import pyarrow.compute as pc
 
-from pipeline.store.datafiles import sync_folders
+from pipeline.store.datafiles import folders_of
 from pipeline.store.delta import DeltaTables, TableCommit
 from pipeline.store.failures import write_failures
 from pipeline.store.journal import Entry, Journal
-from pipeline.store.layout import Layout, StoreConfig
+from pipeline.store.layout import Layout, StoreConfig, sync_folder
 
 Write = Callable[[int], Sequence[TableCommit]]
 """Writes the data files of a batch; gives what it does to each table, in order."""
@@ -53,8 +54,7 @@ class Committer:
             try:
                 # Step 3: data files
                 commits = write(batch)
-                for commit in commits:
-                    sync_folders(self.layout.table(commit.table), commit.added)
+                self._sync_names(commits)
                 # Step 4: the outcome stands
                 entry = Entry(batch, tuple(commits))
                 self._journal.record(entry)
@@ -77,6 +77,14 @@ class Committer:
         """The highest sequence of any upload, from the statistics; 0 if there is none."""
         adds = self.tables.adds("uploads")
         return int(pc.max(adds["max.sequence"]).as_py()) if len(adds) else 0
+
+    def _sync_names(self, commits: Sequence[TableCommit]) -> None:
+        """Make the names of new data files durable, their bytes are."""
+        folders = set[Path]()
+        for commit in commits:
+            folders |= folders_of(self.layout.table(commit.table), commit.added)
+        for folder in sorted(folders):
+            sync_folder(folder)
 
     def _bring(self, entry: Entry) -> None:
         now = int(time.time() * 1000)

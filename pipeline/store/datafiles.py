@@ -15,7 +15,6 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.errors import StoreUnusableError
-from pipeline.store.layout import sync_folder
 
 BOUNDED: Final = frozenset({"upload_id", "sequence", "visit_date", "sha256", "batch"})
 """Columns whose smallest and largest value Delta is told, so that readers can skip files."""
@@ -92,16 +91,15 @@ def read_data_file(table: Path, path: str, schema: pa.Schema) -> pa.Table:
     return pa.table(columns, schema=schema)
 
 
-def sync_folders(table: Path, files: Iterable[DataFile]) -> None:
-    """Make the names of new files durable, up to the table's own folder."""
+def folders_of(table: Path, files: Iterable[DataFile]) -> set[Path]:
+    """Every folder whose names must be durable for new files to be found: to the table's own."""
     folders = {table, table.parent}
     for file in files:
         folder = (table / file.path).parent
         while folder != table:
             folders.add(folder)
             folder = folder.parent
-    for folder in folders:
-        sync_folder(folder)
+    return folders
 
 
 def _sequences(rows: pa.Table) -> tuple[int, int]:

@@ -11,12 +11,18 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from pipeline.errors import PipelineError
+import polars as pl
+import pyarrow as pa
+from deltalake.exceptions import DeltaError
+
+from pipeline.errors import PipelineError, kind_and_place
 from pipeline.outcome import Mode
 from pipeline.store.layout import layout_of, locked
 from pipeline.store.opening import WAIT_SECONDS, Tell, config_of
 from pipeline.store.verify import files, ledger, received, states, visits
 from pipeline.store.verify.check import Found, Look, Stored
+
+_UNREADABLE: Final = (OSError, pa.ArrowException, pl.exceptions.PolarsError, DeltaError)
 
 Progress = Callable[[str, int, int], None]
 
@@ -103,3 +109,5 @@ def _found(check: Check, stored: Stored) -> Found:
         return check.look(stored)
     except PipelineError as fault:
         return Found(0, (fault.message_en,))
+    except _UNREADABLE as fault:  # their messages may hold a patient's data
+        return Found(0, (f"can't be read to the end ({kind_and_place(fault)})",))
