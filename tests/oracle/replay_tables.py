@@ -22,6 +22,7 @@ from tests.oracle.visit import moment_inside
 Row = dict[str, Any]
 Tables = dict[str, list[str]]
 CURRENT = ("visits", "orders", "history", "prescriptions")
+DECISIONS = {"done": "release", "dropped": "drop"}
 FIRST_MONTH = "2022-01"  # what was before is stored together
 COUNTED = (
     "records", "records_accepted", "records_warned", "records_rejected",
@@ -38,7 +39,7 @@ def expected(replay: Replay) -> Tables:
         "prescriptions": map(_prescription, replay.ledger.rows(replay.live)),
         "findings": (row for answer in replay.answers for row in _findings(answer)),
         "uploads": (_upload(answer, replay.precheck) for answer in replay.answers),
-        "held": (_held(answer, answer.hold) for answer in replay.answers if answer.hold),
+        "held": (row for a in replay.answers if a.hold for row in _held(a, a.hold)),
     }
     return {name: _comparable(table) for name, table in rows.items()}
 
@@ -67,6 +68,8 @@ def _named(table: str, row: Row, name_of: dict[str, str]) -> Row:
             row[named] = name_of.get(row.pop(column))
     if table == "findings":
         row = {k: v for k, v in row.items() if k not in ("byte_offset", "byte_length", "value")}
+    if table == "held" and row["action"] != "hold":
+        row = {name: row[name] for name in ("upload", "action")}
     if table == "uploads":
         kept = ("name", "institution", "channel", "mode", "received_at", "sequence", "status")
         row = {k: row[k] for k in (*kept, "refusal_code", "redelivery_of", *COUNTED)}
@@ -148,8 +151,8 @@ def _findings(answer: Answer) -> Iterator[Row]:
         }
 
 
-def _held(answer: Answer, hold: Hold) -> Row:
-    return {
+def _held(answer: Answer, hold: Hold) -> Iterator[Row]:
+    yield {
         "upload": answer.upload,
         "action": "hold",
         "sequence": hold.sequence,
@@ -160,6 +163,8 @@ def _held(answer: Answer, hold: Hold) -> Row:
         "decided_at": answer.envelope.received_at.astimezone(UTC),
         "by": None,
     }
+    if answer.status != "held":  # decided by somebody, at a moment of theirs
+        yield {"upload": answer.upload, "action": DECISIONS[answer.status]}
 
 
 def _upload(answer: Answer, precheck: bool) -> Row:

@@ -15,9 +15,11 @@ from merging import Merging, joined, merged, only, processed_in, released
 from scenario import run_all
 from shrink import replayed
 
+from pipeline.held import decide_held
 from pipeline.state_items import SLOT, VISIT
-from tests.oracle.replay import Replay
-from tests.oracle.replay_tables import expected, stored
+from rules import load_plan
+from tests.oracle.replay import Answer, Replay
+from tests.oracle.replay_tables import expected, read, stored
 from tests.oracle.visit import person_code
 
 QUICK, LONG = 6, 300
@@ -195,6 +197,27 @@ def test_the_tables_of_a_store_of_prechecks(tmp_path: Path) -> None:
     made = history(7, 40, precheck=True)
     run_all(made.sent, tmp_path / "store", tmp_path / "in", 5)
     _assert_same(stored(tmp_path / "store", precheck=True), expected(made.replay))
+
+
+def test_the_tables_of_a_store_once_what_was_held_is_decided(tmp_path: Path) -> None:
+    """The first is released, the others are dropped; the next run goes on from there."""
+    made = next(h for h in map(history, range(100)) if len(_held(replayed(h.sent))) > 1)
+    half = len(made.sent) * 3 // 4
+    slow, store = replayed(made.sent[:half]), tmp_path / "store"
+    run_all(made.sent[:half], store, tmp_path / "in", 10)
+    ids = dict(read(store, "uploads").select("name", "upload_id").rows())
+    for decision, answer in zip(("release", "drop", "drop"), _held(slow), strict=False):
+        (slow.release if decision == "release" else slow.drop)(answer)
+        decide_held(str(store), [ids[answer.upload]], decision, load_plan())
+        _assert_same(stored(store), expected(slow))
+    for one in made.sent[half:]:
+        slow.take(one.name, one.payload, one.envelope)
+    run_all(made.sent[half:], store, tmp_path / "later", 10)
+    _assert_same(stored(store), expected(slow))
+
+
+def _held(replay: Replay) -> list[Answer]:
+    return [answer for answer in replay.answers if answer.status == "held"]
 
 
 def _assert_same(real: dict[str, list[str]], slow: dict[str, list[str]]) -> None:
