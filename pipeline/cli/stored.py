@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import click
+import pyarrow as pa
 import pyarrow.dataset as ds
 
 from pipeline.archive import read_archived
@@ -37,7 +38,8 @@ def answers_from_store(
 ) -> Iterator[tuple[str, Answer]]:
     """The answers to those of some uploads that are stored, each with its id."""
     layout, plan = layout_of(store_uri), load_plan()
-    tables, of_them = DeltaTables(layout), ds.field("upload_id").isin(list(upload_ids))
+    wanted = pa.array(upload_ids, pa.string())  # also when there are none
+    tables, of_them = DeltaTables(layout), ds.field("upload_id").isin(wanted)
     findings = defaultdict(list)
     for row in tables.dataset("findings").to_table(filter=of_them).to_pylist():
         findings[row["upload_id"]].append(row)

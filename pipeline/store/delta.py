@@ -15,7 +15,7 @@ from deltalake.transaction import AddAction, RemoveAction, Transaction
 
 from pipeline.store.datafiles import ANY_SEQUENCE, BOUNDED, DataFile
 from pipeline.store.layout import Layout
-from pipeline.store.logs import sync_checkpoint, sync_commit
+from pipeline.store.logs import checkpointed, drop_checkpoint, sync_checkpoint, sync_commit
 from schemas.tables import PRECHECK_TABLES, TABLES, Table
 
 APP: Final = "run"
@@ -166,9 +166,11 @@ class DeltaTables:
 
     def checkpoint(self, name: str) -> None:
         """Sum the table's log up in one file, so that opening the table reads little."""
-        handle = self._handle(name)
-        handle.create_checkpoint()
-        sync_checkpoint(self._layout.table(name), handle.version())
+        handle, path = self._handle(name), self._layout.table(name)
+        if checkpointed(path) != handle.version():
+            drop_checkpoint(path, handle.version())  # delta-rs would leave one cut short as it is
+            handle.create_checkpoint()
+            sync_checkpoint(path, handle.version())
 
     def forget_old_log(self, name: str) -> None:
         """Drop log files older than Delta's retention (30 days) that a checkpoint sums up."""

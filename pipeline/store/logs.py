@@ -29,6 +29,20 @@ def sync_checkpoint(table: Path, version: int) -> None:
     sync_folder(_log(table))
 
 
+def checkpointed(table: Path) -> int | None:
+    """The version of the last checkpoint that was completed, ``None`` if there is none."""
+    try:
+        return int(orjson.loads(_pointer(table).read_bytes())["version"])
+    except FileNotFoundError:
+        return None
+
+
+def drop_checkpoint(table: Path, version: int) -> None:
+    """Remove a checkpoint that nothing points at yet; the commits it sums up are all there."""
+    for path in _log(table).glob(f"{version:020d}.checkpoint*.parquet"):
+        path.unlink()
+
+
 def drop_torn(table: Path) -> None:
     """Remove a last commit or checkpoint that a power failure left in part, and what delta-rs
     had not yet given its name (``….json#1``) when the process was killed.

@@ -38,7 +38,8 @@ def vacuum(
     for name in ALL_TABLES:
         with write_failures():
             folder = committer.layout.table(name)
-            paths = tuple(committer.tables.unused(name, retain_hours))
+            unused = committer.tables.unused(name, retain_hours)
+            paths = tuple(p for p in unused if (folder / p).exists())  # a killed vacuum took some
             size = sum((folder / path).stat().st_size for path in paths)
             if not dry_run:
                 for path in paths:
