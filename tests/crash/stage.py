@@ -1,0 +1,113 @@
+"""What the crash tests share: one undisturbed run, and runs that are not left in peace."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from crash.children import NO_FAULT, Ended, Host
+from crash.faults import MISSING, Fault
+from crash.uploads import write_uploads
+from crash.whole import Said, difference, said
+
+
+@dataclass(frozen=True)
+class World:
+    """A folder that holds all that a run may change."""
+
+    folder: Path
+
+    @property
+    def store(self) -> Path:
+        return self.folder / "store"
+
+    @property
+    def receipts(self) -> Path:
+        return self.folder / "receipts"
+
+    def said(self) -> Said:
+        """What store and receipts say; fails if they are not whole."""
+        return said(self.store, self.receipts)
+
+
+class Stage:
+    """``expected`` is what an undisturbed run says, ``changes`` how many it makes on disk."""
+
+    def __init__(self, folder: Path, host: Host, *, long: bool) -> None:
+        self.folder = folder
+        self.host = host
+        self.long = long
+        self.sources = write_uploads(folder / "in")
+        self.record = folder / "record"
+        self.undisturbed = self.world("undisturbed")
+        ended = self.take(self.undisturbed, record=self.record)
+        assert ended.code == 0, ended.said
+        self.changes = ended.seen
+        self.expected = self.undisturbed.said()
+
+    def world(self, name: str) -> World:
+        """A new, empty world."""
+        path = self.folder / name
+        path.mkdir()
+        return World(path)
+
+    def start(self, world: World, fault: Fault = NO_FAULT, **options: Any) -> int:
+        """The run over all uploads, begun or gone on with; gives its process id."""
+        watch = options.pop("watch", [world.folder])
+        record = options.pop("record", None)
+        return self.host.start(
+            "take", watch=watch, fault=fault, record=record, sources=self.sources,
+            store=str(world.store), receipts=str(world.receipts), **options,
+        )  # fmt: skip
+
+    def take(self, world: World, fault: Fault = NO_FAULT, **options: Any) -> Ended:
+        """The same, to its end."""
+        return self.host.wait(self.start(world, fault, **options))
+
+    def command(self, world: World, *arguments: str, **keywords: Any) -> Ended:
+        """A command of ``nhi-upload`` to its end."""
+        return self.host.do("command", watch=[world.folder], arguments=list(arguments), **keywords)
+
+    def assert_ends_well(self, world: World) -> None:
+        """Run again: all must be as if nothing had happened. The world is gone afterwards."""
+        ended = self.take(world)
+        assert ended.code == 0, ended.said
+        told = difference(world.said(), self.expected)
+        assert not told, "\n".join(told)
+        shutil.rmtree(world.folder)
+
+    def moments(self, part: int, parts: int, short: int) -> list[int]:
+        """Numbers of a run's changes: this part's share of all, or ``short`` of that share."""
+        share = range(1 + part, self.changes + 1, parts)
+        return [share[place - 1] for place in self.spread(len(share), short)]
+
+    def spread(self, count: int, short: int) -> list[int]:
+        """From 1 to ``count``: all with ``--long``, else ``short`` numbers spread evenly."""
+        if self.long or count <= short:
+            return list(range(1, count + 1))
+        return [(2 * i + 1) * count // (2 * short) + 1 for i in range(short)]
+
+
+def chance(*seed: object) -> Random:
+    """Chances that are the same every time."""
+    return Random(repr(seed))
+
+
+@pytest.fixture(scope="session")
+def stage(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[Stage]:
+    """The stage of this test process."""
+    if MISSING:
+        pytest.skip(MISSING)
+    folder = Path(os.path.realpath(tmp_path_factory.mktemp("crash")))
+    host = Host(folder)
+    try:
+        yield Stage(folder, host, long=bool(pytestconfig.getoption("--long")))
+    finally:
+        host.close()

@@ -1,0 +1,47 @@
+"""The power fails: what was not synced may be gone, in any mixture; the next run mends it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from crash.disk import Disk, Power
+from crash.faults import Kind, read_record
+from crash.stage import Stage, World
+
+PARTS = 2
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("power", Power)
+def test_the_power_fails(stage: Stage, power: Power, part: int) -> None:
+    for world in _left(stage, power, stage.moments(part, PARTS, short=2)):
+        stage.assert_ends_well(world)
+
+
+def _left(stage: Stage, power: Power, moments: list[int]) -> Iterator[World]:
+    """What is left after each of some changes; what was left before is not tried again."""
+    disk, before = Disk(stage.undisturbed.folder), None
+    for number, change in enumerate(read_record(stage.record), start=1):
+        disk.change(change)
+        if number not in moments:
+            continue
+        folder = stage.folder / f"{power.value}-{number}"
+        disk.leave(folder, power, seed=number)
+        if (now := _content(folder)) != before:
+            yield World(folder)
+        before = now
+
+
+def _content(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else b"/"
+        for path in folder.rglob("*")
+    }
+
+
+def test_nothing_of_worth_is_mapped_for_writing(stage: Stage) -> None:
+    """The fault layer can't see stores to mapped memory: only scratch files may be written so."""
+    mapped = {Path(c.path).name for c in read_record(stage.record) if c.kind is Kind.MAP}
+    assert mapped <= {"index.sqlite-shm", "lock.mdb"}
