@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from crash.stage import Stage
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))  # helpers beside the tests: mutations, oracles, batches
 
-from crash.stage import stage as stage  # noqa: E402  a fixture
-
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="run the long forms of tests")
+
+
+@pytest.fixture(scope="session")
+def stage(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[Stage]:
+    """Where runs are killed: see ``crash.stage``."""
+    from crash.stage import staged
+
+    yield from staged(tmp_path_factory.mktemp("crash"), long=bool(pytestconfig.getoption("--long")))

@@ -100,14 +100,13 @@ def chance(*seed: object) -> Random:
     return Random(repr(seed))
 
 
-@pytest.fixture(scope="session")
-def stage(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[Stage]:
-    """The stage of this test process."""
+def staged(folder: Path, *, long: bool) -> Iterator[Stage]:
+    """A stage for the tests of one process; they are skipped where faults can't be made."""
     if MISSING:
         pytest.skip(MISSING)
-    folder = Path(os.path.realpath(tmp_path_factory.mktemp("crash")))
-    host = Host(folder)
+    real = Path(os.path.realpath(folder))
+    host = Host(real)
     try:
-        yield Stage(folder, host, long=bool(pytestconfig.getoption("--long")))
+        yield Stage(real, host, long=long)
     finally:
         host.close()
