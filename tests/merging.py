@@ -29,7 +29,7 @@ FindingKey = tuple[int, int, int, str, str]
 class Tables:
     """The current tables of a group as the changes make them, without any file."""
 
-    rows: dict[tuple[Partition, Version], list[tuple[dict[str, object], ...]]] = field(
+    rows: dict[tuple[Partition, Version], list[tuple[int, dict[str, object]]]] = field(
         default_factory=dict
     )
 

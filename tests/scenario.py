@@ -54,9 +54,12 @@ class Scenario:
         """From now on uploads are received at this moment (ISO, Taipei)."""
         self.now = datetime.fromisoformat(text).replace(tzinfo=TAIPEI)
 
-    def send(self, *records: Record) -> str:
-        """Records in one upload; what the merge finds in them (see ``told``)."""
-        assert len({record.institution for record in records}) == 1, "an upload has one sender"
+    def send(self, *records: Record, mixed: bool = False) -> str:
+        """Records in one upload; what the merge finds in them (see ``told``).
+
+        The institution of the first is the sender; others' are rejected, so say where it's meant.
+        """
+        assert mixed or len({record.institution for record in records}) == 1
         name = f"{len(self.sent):04}.xml"
         mode: Mode = "precheck" if self.precheck else "official"
         self.sent.append(Sending(name, records, self.now, mode))

@@ -246,6 +246,22 @@ def test_what_stands_is_told_of_own_corrections_with_a_real_id_only(story: Scena
     assert story.send(unknown.broken()) == "1 rejected"
 
 
+def test_what_stands_is_the_senders_whatever_the_record_says_of_itself(story: Scenario) -> None:
+    here, elsewhere = visit(CLINIC, PERSON, NOON), visit(HOSPITAL, PERSON, MORNING)
+    story.send_each(here, elsewhere)
+    sent = story.send(here, here.but(M05=HOSPITAL), elsewhere, mixed=True)
+    assert sent == "2 rejected; 2 stands 0002.xml/1; 3 rejected"
+
+
+def test_special_codes_of_other_senders_are_never_mixed_up(story: Scenario) -> None:
+    here = special(visit(CLINIC, PERSON, MORNING), TYPHOON)
+    story.send(here)
+    assert story.send(visit(HOSPITAL, PERSON, NOON), here.as_format("D"), mixed=True) == (
+        "2 rejected"
+    )
+    assert len(story.replay.live) == 2
+
+
 @pytest.mark.parametrize(
     ("live", "deletes", "held"),
     [(70, 21, True), (71, 21, False), (60, 20, False), (21, 21, True), (80, 24, True)],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
 
@@ -12,10 +12,11 @@ from histories import History, history
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from merging import Merging, joined, merged, only, processed_in, released
-from scenario import run_all
-from shrink import replayed
+from scenario import Sending, run_all
+from shrink import as_text, minimal, replayed
 
-from pipeline.held import decide_held
+from pipeline.core import Processed
+from pipeline.held import Decision, decide_held
 from pipeline.state_items import SLOT, VISIT
 from rules import load_plan
 from tests.oracle.replay import Answer, Replay
@@ -107,7 +108,10 @@ def assert_tables_agree(real: Merging, replay: Replay) -> None:
 def test_one_by_one(for_seeds: Tried) -> None:
     def holds(seed: int) -> None:
         made = history(seed)
-        assert_agrees(merged(made.sent, range(len(made.sent))), made.replay)
+        try:
+            assert_agrees(merged(made.sent, range(len(made.sent))), made.replay)
+        except AssertionError as disagreement:
+            raise AssertionError(_smallest(made.sent)) from disagreement
 
     for_seeds(holds)
 
@@ -175,11 +179,24 @@ def test_held_uploads_that_are_released(for_seeds: Tried) -> None:
     for_seeds(holds)
 
 
-def _batches(made: History, r: Random) -> list:
+def _smallest(sent: Sequence[Sending]) -> str:
+    """The smallest part of a history on which the two disagree, to read."""
+
+    def disagrees(part: Sequence[Sending]) -> bool:
+        try:
+            assert_agrees(merged(part, range(len(part))), replayed(part))
+        except AssertionError:
+            return True
+        return False
+
+    return "\n".join(as_text(minimal(sent, disagrees)))
+
+
+def _batches(made: History, r: Random) -> list[tuple[Processed, range]]:
     return list(processed_in(made.sent, [r.randrange(len(made.sent)) for _ in range(4)]))
 
 
-def _partition(processed, row: int) -> int:
+def _partition(processed: Processed, row: int) -> int:
     field = processed.findings.names.index("M03")
     person = person_code(processed.batch.value(False, field, row) or "")
     return sum(person.encode()) % PARTITIONS
@@ -206,7 +223,8 @@ def test_the_tables_of_a_store_once_what_was_held_is_decided(tmp_path: Path) -> 
     slow, store = replayed(made.sent[:half]), tmp_path / "store"
     run_all(made.sent[:half], store, tmp_path / "in", 10)
     ids = dict(read(store, "uploads").select("name", "upload_id").rows())
-    for decision, answer in zip(("release", "drop", "drop"), _held(slow), strict=False):
+    decisions: tuple[Decision, ...] = ("release", "drop", "drop")
+    for decision, answer in zip(decisions, _held(slow), strict=False):
         (slow.release if decision == "release" else slow.drop)(answer)
         decide_held(str(store), [ids[answer.upload]], decision, load_plan())
         _assert_same(stored(store), expected(slow))
