@@ -94,6 +94,7 @@ def _rows(rows: pl.DataFrame, uploads: pl.DataFrame) -> Rows:
 def _receipts(folder: Path, uploads: pl.DataFrame) -> dict[str, bytes]:
     """Receipts by file name without the upload's id, which must be that of a first upload."""
     first = set(uploads.filter(pl.col("redelivery_of").is_null())["upload_id"])
+    names = dict(uploads.select("upload_id", "name").iter_rows())
     found: dict[str, bytes] = {}
     for path in sorted(folder.iterdir()) if folder.exists() else []:
         assert not path.name.startswith("."), f"{path} was left behind"
@@ -102,7 +103,8 @@ def _receipts(folder: Path, uploads: pl.DataFrame) -> dict[str, bytes]:
         assert ids[0].decode() in first, f"{path.name} tells of an upload that is not stored"
         name = UPLOAD_ID.sub(b"", path.name.encode()).decode()
         assert name not in found, f"{name} has two receipts"
-        found[name] = path.read_bytes()
+        told = path.read_bytes()
+        found[name] = UPLOAD_ID.sub(lambda match: names[match[0].decode()].encode(), told)
         for detail, encoding in product(DETAILS, ("cp950", "utf-8")):
             found[name] = found[name].replace(detail.encode(encoding), b"")
     return found
