@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -23,7 +23,7 @@ from pipeline.merge import MergePolicy
 from pipeline.outcome import Envelope
 from pipeline.reference.kept import read_snapshot
 from pipeline.results import Receipted, finding_rows, upload_row
-from pipeline.settle import Merger, Receipts
+from pipeline.settle import Merger, Publish
 from pipeline.store.layout import layout_of
 from pipeline.store.store import Store, open_store
 from rules.plan import Plan
@@ -31,54 +31,76 @@ from schemas.tables import HELD
 
 Decision = Literal["release", "drop"]
 _STATUS = {"release": "done", "drop": "dropped"}
+_WHAT_FINDINGS_TELL = ("record", "order_no", "field", "rule")
+
+
+class StoredReceipts(Protocol):
+    """Writes the receipts of stored uploads anew."""
+
+    def begin(self) -> None:
+        """The store is held; what a crash kept from being seen is made good."""
+
+    def prepare_stored(self, upload_ids: Sequence[str]) -> Publish:
+        """Those of uploads of which something is to become; gives what writes them then."""
 
 
 def decide_held(
     store_uri: str, upload_ids: Sequence[str], decision: Decision, plan: Plan, *,
     by: str | None = None, policy: MergePolicy | None = None, limits: Limits = LIMITS,
-    receipts: Receipts | None = None, waiting: Callable[[str], None] | None = None,
+    receipts: StoredReceipts | None = None, waiting: Callable[[str], None] | None = None,
 ) -> dict[str, str]:  # fmt: skip
-    """Release or drop held uploads; gives the status each had before.
+    """Release or drop held uploads; gives the status each had before, by upload id (of a
+    redelivery, that of the first upload).
 
-    Those that are not held (any more) stay as they are. All become durable together. Raises
-    ``UnknownUploadError`` and what ``open_store`` raises.
+    Those that are not held (any more) stay as they are. All become durable together; then all
+    ``receipts`` of these uploads are written anew. Raises ``UnknownUploadError`` and what
+    ``open_store`` raises.
     """
     with open_store(store_uri, waiting=waiting) as store:
-        before = {upload_id: _upload(store, upload_id) for upload_id in upload_ids}
-        publish = []
-        for row in sorted(before.values(), key=lambda row: row["sequence"]):
-            if row["status"] != "held":
-                continue
+        if receipts:
+            receipts.begin()
+        rows = [_upload(store, upload_id) for upload_id in upload_ids]
+        before = {row["upload_id"]: row for row in rows}
+        publish = receipts.prepare_stored(list(before)) if receipts else None
+        waiting_rows = (row for row in before.values() if row["status"] == "held")
+        for row in sorted(waiting_rows, key=lambda row: row["sequence"]):
             processed, one = _judged(store_uri, row, plan, limits)
             if decision == "release":
                 one = replace(one, sequence=store.next_sequence())
                 processed = Merger(store, policy or MergePolicy()).merge(
                     processed, [one], guarded=False
                 )
-                store.stage("findings", _of_state(processed, one))
-            counts = processed.counts(0)
-            decided = upload_row(
-                one, None, counts, plan.hash, version=row["version"],
-                encoding=processed.encodings[0], parser=processed.parsers[0],
-            )  # fmt: skip
-            store.replace_upload(decided | {"status": _STATUS[decision]})
+                store.stage("findings", _not_yet_told(store, processed, one))
+            _replace_rows(store, processed, one, row["version"], _STATUS[decision])
             store.stage("held", _held_row(store, one, decision, by))
-            if receipts:
-                publish.append(receipts.prepare(processed, [one]))
         store.commit()
-        for show in publish:
-            show()
+        if publish:
+            publish()
     return {upload_id: row["status"] for upload_id, row in before.items()}
 
 
+def _replace_rows(
+    store: Store, processed: Processed, one: Receipted, version: str, status: str
+) -> None:
+    """The upload's row says what was decided, and so do those of its redeliveries."""
+    decided = upload_row(
+        one, None, processed.counts(0), processed.plan.hash, version=version,
+        encoding=processed.encodings[0], parser=processed.parsers[0],
+    )  # fmt: skip
+    store.replace_upload(decided | {"status": status})
+    for again in store.read("uploads", pc.field("redelivery_of") == one.upload_id).to_pylist():
+        store.replace_upload(again | {"status": status})
+
+
 def _upload(store: Store, upload_id: str) -> dict[str, Any]:
+    """The row of an upload; of a redelivery that of the first."""
     rows = store.read("uploads", pc.field("upload_id") == upload_id).to_pylist()
     if not rows:
         raise UnknownUploadError(
             f"沒有這個上傳：{upload_id}", f"There is no such upload: {upload_id}"
         )
     found: dict[str, Any] = rows[0]
-    return found
+    return _upload(store, found["redelivery_of"]) if found["redelivery_of"] else found
 
 
 def _judged(
@@ -98,11 +120,14 @@ def _judged(
     return processed, one
 
 
-def _of_state(processed: Processed, one: Receipted) -> pa.Table:
-    """The findings of the merge: those of validation were told when the upload was held."""
-    of_state = [rule.id for rule in processed.plan.rules if rule.decided_by == "state"]
+def _not_yet_told(store: Store, processed: Processed, one: Receipted) -> pa.Table:
+    """The findings that were not told when the upload was held: those of the merge, and those of
+    rules that have been added since."""
+    told = store.read("findings", pc.field("upload_id") == one.upload_id)
+    known = {tuple(row.values()) for row in told.select(_WHAT_FINDINGS_TELL).to_pylist()}
     rows = finding_rows(processed, [one])
-    return rows.filter(pc.is_in(rows["rule"], value_set=pa.array(of_state)))
+    new = [tuple(row.values()) not in known for row in rows.select(_WHAT_FINDINGS_TELL).to_pylist()]
+    return rows.filter(pa.array(new, pa.bool_()))
 
 
 def _held_row(store: Store, one: Receipted, decision: Decision, by: str | None) -> pa.Table:

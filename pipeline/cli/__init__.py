@@ -28,6 +28,8 @@ _COMMANDS = {
     "check": "離線檢核上傳檔 check upload files offline",
     "run": "收下、檢核、合併、寫入 take uploads in, check, merge and store them",
     "receipt": "重印回條 print the receipt of a stored upload again",
+    "trace": "追查一筆就醫的所有版本 every version of a visit, down to its bytes",
+    "held": "暫緩處理的上傳 uploads held since they would delete much",
     "store": "資料庫維護 check a store and keep it in shape",
     "report": "預檢比對與上傳結果 pre-check comparison, results of uploads",
     "explain": "說明錯誤代碼 explain an error code",

@@ -54,6 +54,7 @@ def command(
 
     SOURCE 可為檔案或資料夾。SOURCE is a file or a folder: .xml, .xml.gz, .zip.
     重送同名同內容的檔案不會改變任何資料。The same file sent again changes nothing.
+    大量刪除的上傳暫緩處理。Uploads that would delete much are held (nhi-upload held list).
 
     \b
     Examples:
@@ -133,9 +134,10 @@ def _tell(summary: RunSummary, receipts: Path | None, shape: str) -> None:
 
 
 def _exit_code(summary: RunSummary, strict: bool) -> int:
-    """0 when everything was processed, whatever the verdicts; strict answers like ``check``."""
+    """0 when everything was processed, whatever the verdicts; strict answers like ``check``, and 1
+    for an upload that is held."""
     if summary.failed:
         return _OUR_FAULT
     if not strict:
         return 0
-    return 2 if summary.refused else int(summary.counts.records_rejected > 0)
+    return 2 if summary.refused else int(summary.counts.records_rejected + summary.held > 0)

@@ -35,7 +35,7 @@ def stored_answer(
     """
     refused = upload["refusal_code"]
     parsed = _parsed(upload, payload, limits if refused else _UNLIMITED)
-    source = Source(parsed.batch, 0) if parsed and parsed.refusals[0] is None else None
+    source = _source(parsed)
     counts = Counts(**{f.name: upload[f.name] for f in dataclass_fields(Counts)})
     found = sorted((stored_finding(row, source) for row in findings), key=_order)
     return Answer(
@@ -62,6 +62,15 @@ def stored_answer(
         decided=frozenset() if refused else decided_rules(upload["mode"]),
         status=upload["status"],
     )
+
+
+def stored_source(upload: Row, payload: bytes) -> Source | None:
+    """Where the values of a stored upload are; ``None`` if it can't be cut into records."""
+    return _source(_parsed(upload, payload, _UNLIMITED))
+
+
+def _source(parsed: Parsed | None) -> Source | None:
+    return Source(parsed.batch, 0) if parsed and parsed.refusals[0] is None else None
 
 
 def _parsed(upload: Row, payload: bytes | None, limits: Limits) -> Parsed | None:
