@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -44,6 +45,7 @@ class Stage:
         self.folder = folder
         self.host = host
         self.long = long
+        self.stride = 4 if long else 1  # of long tests whose every trial is several runs
         self.sources = write_uploads(folder / "in")
         self.record = folder / "record"
         self.undisturbed = self.world("undisturbed")
@@ -93,6 +95,29 @@ class Stage:
         if self.long or count <= short:
             return list(range(1, count + 1))
         return [(2 * i + 1) * count // (2 * short) + 1 for i in range(short)]
+
+
+class Trials:
+    """Trials of one test: all are made, then what went wrong is told together."""
+
+    def __init__(self) -> None:
+        self._made = 0
+        self._failed: list[str] = []
+
+    @contextmanager
+    def of(self, what: object) -> Iterator[None]:
+        """One trial; an assertion that fails in it is told at the end."""
+        self._made += 1
+        try:
+            yield
+        except AssertionError as error:
+            self._failed.append(f"{what}: {error}"[:2000])
+
+    def assert_all_well(self) -> None:
+        """Fails if any trial did, and if there were none."""
+        print(f"{self._made} trials, {len(self._failed)} failed")
+        assert self._made
+        assert not self._failed, "\n".join([f"{len(self._failed)} failed", *self._failed[:20]])
 
 
 def chance(*seed: object) -> Random:

@@ -8,16 +8,19 @@ from pathlib import Path
 import pytest
 from crash.disk import Disk, Power
 from crash.faults import Kind, read_record
-from crash.stage import Stage, World
+from crash.stage import Stage, Trials, World
 
 PARTS = 2
 
 
 @pytest.mark.parametrize("part", range(PARTS))
-@pytest.mark.parametrize("power", Power)
+@pytest.mark.parametrize("power", Power, ids=lambda power: power.name)
 def test_the_power_fails(stage: Stage, power: Power, part: int) -> None:
+    trials = Trials()
     for world in _left(stage, power, stage.moments(part, PARTS, short=2)):
-        stage.assert_ends_well(world)
+        with trials.of(world.folder.name):
+            stage.assert_ends_well(world)
+    trials.assert_all_well()
 
 
 def _left(stage: Stage, power: Power, moments: list[int]) -> Iterator[World]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from crash.children import NO_FAULT, Ended
 from crash.faults import Deed, Fault
-from crash.stage import Stage, World, chance
+from crash.stage import Stage, Trials, World, chance
 from crash.whole import Said, difference
 
 OLD_STORE = Path(__file__).parents[1] / "fixtures" / "stores" / "format-1.zip"
@@ -68,13 +68,16 @@ def test_killed_during_upkeep(stage: Stage, name: str) -> None:
     before = prepared(stage, name)
     changes, expected = done(stage, name, before)
     assert changes > 20
+    trials = Trials()
     for number in stage.spread(changes, short=3):
-        world, rng = copied(stage, before, f"{name}-{number}"), chance(name, number)
-        assert upkeep(stage, world, name, Fault(number, Deed.TEAR)).code == KILLED
-        upkeep(stage, world, name, Fault(rng.randint(1, changes), Deed.KILL_AFTER))
-        assert upkeep(stage, world, name).code == 0
-        told = difference(world.said(), expected)
-        assert not told, "\n".join(told)
-        if name != "migrate":
-            stage.assert_ends_well(world)
+        with trials.of(number):
+            world, rng = copied(stage, before, f"{name}-{number}"), chance(name, number)
+            assert upkeep(stage, world, name, Fault(number, Deed.TEAR)).code == KILLED
+            upkeep(stage, world, name, Fault(rng.randint(1, changes), Deed.KILL_AFTER))
+            assert upkeep(stage, world, name).code == 0
+            told = difference(world.said(), expected)
+            assert not told, "\n".join(told)
+            if name != "migrate":
+                stage.assert_ends_well(world)
+    trials.assert_all_well()
     shutil.rmtree(before.folder)
