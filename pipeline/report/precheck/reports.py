@@ -97,6 +97,7 @@ def country_of(week: Week, compared: list[Comparison]) -> Country:
 def _differs(unmatched: pl.DataFrame) -> dict[str, dict[str, int]]:
     counts = unmatched.group_by("institution", pl.col(DIFFERS).fill_null("")).agg(pl.len())
     out: dict[str, dict[str, int]] = {}
-    for name, differs, count in counts.sort("institution", "len", descending=True).iter_rows():
+    ordered = counts.sort(["institution", "len", DIFFERS], descending=[False, True, False])
+    for name, differs, count in ordered.iter_rows():
         out.setdefault(name, {})[differs] = count
     return out
