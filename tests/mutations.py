@@ -24,6 +24,20 @@ SEED_DOCUMENTS = (
     b"</MB></REC></RECS><!-- \xa1\x5d -->",
 )
 
+SEED_DOCUMENTS_V1 = (
+    _HEAD + b"<RECS><REC><MSH><A00>1</A00><A01>1</A01><A02>1.0</A02></MSH><MB><MB1><A12>A199999999"
+    b"</A12><A14>3999019987</A14><A26/></MB1><MB2><A73>B41</A73><A75>\xb3\\\xa5\\\xbb\\</A75></MB2>"
+    b"<MB2><A72>1</A72></MB2></MB></REC></RECS>",
+    _HEAD
+    + b"\r\n<RECS>\r\n <REC>\r\n  <MSH><A00>1</A00><A01>2</A01></MSH>\r\n  <MB>\r\n   <MB1>\r\n"
+    b"    <A25>a&lt;b&#65;&#x4E2D;</A25>\r\n   </MB1>\r\n  </MB>\r\n </REC>\r\n <REC><MSH><A00>1"
+    b"</A00></MSH><MB><MB1></MB1></MB></REC>\r\n</RECS>\r\n",
+    _HEAD + b"<RECS><REC><MSH><A00>1</A00><H00>1</H00></MSH><MB><MB1><A12>x</A12><M03>y</M03><A64>1"
+    b"</A64><A65>1</A65></MB1><MB2><A71>z</A71><A12>z</A12><D01>z</D01></MB2></MB></REC></RECS>",
+    b"<RECS><REC><MSH/><MB><MB1><A11/></MB1><MB2><A81/></MB2></MB></REC></RECS>",
+)
+"""The same for format 1.0."""
+
 _PIECES = (
     b"<!---->", b"<!-- - -->", b"<!-- -- -->", b"<!-->", b"<!--->", b"--",
     b'<', b'>', b'/', b'&', b';', b']]>', b']', b'&amp;', b'&lt;', b'&apos;', b'&quot;', b'&#13;',
@@ -35,7 +49,8 @@ _PIECES = (
     b'<1a/>', b'\r', b'\r\n', b'\n', b'\t', b' ', b'\x00', b'\x01', b'\x1f', b'\x7f', b'\x80',
     b'\xa4\xa4', b'\xa4', b'\xb3\\', b'\xa1]]>', b'\xff', b"x" * 33, b'\xef\xbf\xbe', b']]',
     b'&#x9;', b'&#00065;', b'&#x0000041;', b'<M\xa4\xa4/>', b'M99', b'<M99>1</M99>',
-    b'<MB3>1</MB3>', b'<MB1>1</MB1>', b'<RECX/>',
+    b'<MB3>1</MB3>', b'<MB1>1</MB1>', b'<RECX/>', b'<A01>1</A01>', b'<A17>1</A17>', b'<A77>1</A77>',
+    b'<A99/>', b'A02',
 )  # fmt: skip
 
 

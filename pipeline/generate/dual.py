@@ -134,7 +134,7 @@ def _one_each(planned: list[Upload]) -> list[Upload]:
 def _pair(desk: Desk, visits: int, differing: float) -> _Pair:
     pair = _Pair(replace(desk.style, echoed=()))
     for _ in range(visits):
-        record = MAIN[desk.institution.kind](desk)
+        record = _visit(desk)
         if desk.rng.random() < _ABNORMAL:
             as_abnormal(record, desk.rng.choice(CODES))
         if desk.rng.random() < differing:
@@ -144,6 +144,15 @@ def _pair(desk: Desk, visits: int, differing: float) -> _Pair:
             _sent(desk, pair, as_v1(record))
         pair.visits += 1
     return pair
+
+
+def _visit(desk: Desk) -> Record:
+    """A visit of the seven days: what a pharmacy dispenses may be of another day."""
+    today = desk.as_of // DAY
+    while True:
+        record = MAIN[desk.institution.kind](desk)
+        if 0 < today - record.moment // DAY <= WINDOW_DAYS:
+            return record
 
 
 def _sent(desk: Desk, pair: _Pair, record: Record) -> None:
