@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from pipeline.store.appended import append, batch_row
 from pipeline.store.committer import Committer
-from pipeline.store.delta import ALL_TABLES, PRECHECK, TableCommit
+from pipeline.store.delta import ALL_TABLES, TableCommit
 from pipeline.store.groups import FileGroup, Group, Rows
 
 FULL_BYTES: Final = 32 << 20
@@ -70,7 +70,7 @@ def _groups() -> Iterator[tuple[str, ...]]:
     """The tables whose files go together; ``batches`` last, for every step is a row of it."""
     beside = {name for names in _BESIDE.values() for name in names}
     for name in sorted(ALL_TABLES, key=lambda name: name == "batches"):
-        plain = name.removeprefix(PRECHECK)
+        plain = _plain(name)
         if plain not in beside:
             prefix = name.removesuffix(plain)
             yield (name, *(prefix + other for other in _BESIDE.get(plain, ())))
@@ -147,5 +147,10 @@ def _joined(group: Group, files: list[FileGroup]) -> Rows:
 
 
 def _sorted(rows: pa.Table, name: str) -> pa.Table:
-    by = _SORTED.get(name.removeprefix(PRECHECK))
+    by = [column for column in _SORTED.get(_plain(name), ()) if column in rows.column_names]
     return rows.sort_by([(column, "ascending") for column in by]) if by else rows
+
+
+def _plain(name: str) -> str:
+    """A table's name without what says whose it is (``precheck_``, ``v1_``)."""
+    return name.rpartition("_")[2]
