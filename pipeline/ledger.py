@@ -49,6 +49,7 @@ class _Rows:
         self.issuer = np.where(self.issued, visit["owner"][:, None], 0)
         self.by = np.stack([slots["high"], slots["low"]], axis=2)
         self.by_owner = np.where(self.status == DISPENSED, slots["owner"], 0)
+        self.by_record = slots["record"]
         self.sequence = np.where(used, slots["sequence"], visit["sequence"][:, None])
 
     def same(self, other: _Rows) -> npt.NDArray[np.bool_]:
@@ -56,7 +57,8 @@ class _Rows:
         pairs = (
             (self.status, other.status), (self.issuer, other.issuer),
             (self.by_owner, other.by_owner), (self.sequence, other.sequence),
-            (self.by[:, :, 0], other.by[:, :, 0]), (self.by[:, :, 1], other.by[:, :, 1]),
+            (self.by_record, other.by_record), (self.by[:, :, 0], other.by[:, :, 0]),
+            (self.by[:, :, 1], other.by[:, :, 1]),
         )  # fmt: skip
         same: npt.NDArray[np.bool_] = (self.present == other.present).all(axis=1)
         for mine, others in pairs:
@@ -76,6 +78,7 @@ class _Rows:
             "institution": _codes(self.issuer[where]),
             "by_institution": _codes(self.by_owner[where]),
             "by_treatment_id": _where(dispensed, spell(self.by[where])),
+            "by_record": pa.array(self.by_record[where], mask=~dispensed),
             "sequence": pa.array(self.sequence[where]),
         }
         return pa.table(columns, schema=_SCHEMA)

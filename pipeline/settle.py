@@ -25,6 +25,7 @@ from pipeline.store.redelivery import FirstReceipt
 from pipeline.store.store import Store
 from pipeline.upload_ids import new_upload_id
 from rules.plan import Plan
+from schemas.tables import track_of
 from schemas.versions import version_in
 
 Publish = Callable[[], None]
@@ -62,12 +63,13 @@ class Merger:
         ``guarded``: uploads that would delete too much are held.
         """
         store = self._store
+        track = store.track(track_of(processed.batch.layout, processed.envelopes[0].mode))
         sequences = [one.sequence for one in uploads]
-        decided = decide(processed, sequences, store.state, self._policy, guarded=guarded)
-        store.state.put(*decided.remembered)
-        store.visits.apply(visit_changes(uploads, decided, store.buckets))
-        store.ledger.apply(decided.ledger(store.buckets))
-        store.stage("history", history_rows(uploads, decided))
+        decided = decide(processed, sequences, track.state, self._policy, guarded=guarded)
+        track.state.put(*decided.remembered)
+        track.apply(visit_changes(uploads, decided, store.buckets), decided.ledger(store.buckets))
+        if track.has_history:
+            store.stage(track.history, history_rows(uploads, decided))
         if decided.held:
             store.stage("held", held_rows(uploads, decided.held))
         return replace(decided.processed, standing=self._standing(decided, uploads))

@@ -9,6 +9,7 @@ the person's bucket, from 0. Columns that must always be there are declared not 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import pyarrow as pa
 
@@ -116,11 +117,13 @@ PRESCRIPTIONS = _schema(
     pa.field("institution", pa.string()),
     pa.field("by_institution", pa.string()),
     pa.field("by_treatment_id", pa.string()),
+    pa.field("by_record", pa.int32()),
     _must("issued_month", pa.string()),
     _must("bucket", pa.int32()),
     _must("sequence", pa.int64()),
 )
-"""The ledger, one row a refill from 1. ``institution`` (the issuer) is null until it is known."""
+"""The ledger, one row a refill from 1. ``institution`` (the issuer) is null until it is known;
+``by_record`` of the upload of that ``sequence`` dispensed it."""
 
 UPLOADS = _schema(
     _must("upload_id", pa.string()),
@@ -239,14 +242,23 @@ TABLES: dict[str, Table] = {
 }
 """Every table by name. Pre-check tables have the same columns under ``precheck_`` and the name."""
 
-V1 = "v1_"
-"""Before the name of a table for uploads of format 1.0."""
+Track = Literal["official", "precheck", "v1"]
+"""What is merged for itself: official and pre-checked uploads of 2.0, and uploads of 1.0."""
 
-
-def table_in(layout: str, name: str) -> Table:
-    """The table of a name for uploads of a layout (``schemas.fields.layouts``)."""
-    return TABLES[name if layout == VISITS_LAYOUT else V1 + name]
-
+PREFIXES: dict[Track, str] = {"official": "", "precheck": "precheck_", "v1": "v1_"}
+"""What the names of a track's own tables begin with."""
 
 PRECHECK_TABLES = ("visits", "orders", "history", "prescriptions")
 """Tables that a pre-check has of its own."""
+
+
+def track_of(layout: str, mode: str) -> Track:
+    """The track of uploads of a layout (``schemas.fields.layouts``), sent in a mode."""
+    if layout != VISITS_LAYOUT:
+        return "v1"
+    return "precheck" if mode == "precheck" else "official"
+
+
+def table_in(layout: str, name: str) -> Table:
+    """The table of a name for uploads of a layout."""
+    return TABLES[name if layout == VISITS_LAYOUT else PREFIXES["v1"] + name]

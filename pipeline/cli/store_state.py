@@ -11,20 +11,20 @@ from pipeline.cli.options import store_option, store_uri_of
 from pipeline.settings import Settings
 
 if TYPE_CHECKING:
-    from pipeline.outcome import Mode
+    from schemas.tables import Track
 
 
 @click.command("rebuild-state", short_help="重建合併狀態 build the merge state anew")
 @store_option
 @click.option(
-    "--mode", "modes", type=click.Choice(["official", "precheck"]), multiple=True,
-    default=("official", "precheck"), help="預設兩者 both unless told",
+    "--mode", "modes", type=click.Choice(["official", "precheck", "v1"]), multiple=True,
+    default=("official", "precheck", "v1"), help="預設全部 all unless told",
 )  # fmt: skip
 @click.option("--format", "shape", type=click.Choice(["text", "json"]), default="text",
               help="輸出格式 output; json: 每行一物件 one object a line.")  # fmt: skip
 @click.pass_obj
 def rebuild_state(
-    settings: Settings, store_uri: str | None, modes: tuple[Mode, ...], shape: str
+    settings: Settings, store_uri: str | None, modes: tuple[Track, ...], shape: str
 ) -> int:
     """由資料表重建合併狀態。Build the state of the merge anew from the tables.
 

@@ -69,10 +69,9 @@ def _take(slots: Items, p: int, place: int, new: Any, status: int) -> bool:
     slot = slots[p, place]
     if slot.status != OPEN:
         return False
-    slot.status, slot.owner = status, new.owner
-    slot.sequence, slot.record = new.sequence, new.record
+    slot.status, slot.owner, slot.sequence = status, new.owner, new.sequence
     if status == DISPENSED:
-        slot.high, slot.low = new.high, new.low
+        slot.high, slot.low, slot.record = new.high, new.low, new.record
     return True
 
 

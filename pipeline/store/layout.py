@@ -21,7 +21,7 @@ from urllib.parse import unquote, urlsplit
 from filelock import FileLock, Timeout
 
 from pipeline.errors import StoreBusyError, StoreUnusableError
-from pipeline.outcome import Mode
+from schemas.tables import Track
 
 FORMAT: Final = 2
 OLDEST_FORMAT: Final = 1  # that can be brought up to this one
@@ -54,9 +54,9 @@ class Layout:
     def journal(self) -> Path:
         return self.root / "journal"
 
-    def state(self, mode: Mode) -> Path:
-        """The state of the official merge or that of the pre-checks."""
-        return self.root / "state" / mode
+    def state(self, track: Track) -> Path:
+        """The state of what is merged for itself."""
+        return self.root / "state" / track
 
     def table(self, name: str) -> Path:
         return self.root / "tables" / name

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from typing import Final
 
 import numpy as np
 
-from pipeline.kernels.ids import NO_DAY, SPECIAL
-from pipeline.keys import pack_text
+from pipeline.kernels.ids import CODE_SHIFT, NO_DAY, SPECIAL
+from pipeline.keys import UInt64, pack_text
 from pipeline.recall import keys_of
 from pipeline.remember import ledger_of, moments_of
-from pipeline.state_items import SLOT, VISIT, Items
-from pipeline.store.state_claims import (
-    CLAIM,
-    UnmatchedLedgerError,
-    claims_of,
-    slots_of,
-    special_name,
-    special_names,
-)
+from pipeline.state_items import VISIT, Items
 from pipeline.store.state_db import StateDb
 from pipeline.store.state_pairs import bare, counted, items_of, moments, names
 from pipeline.store.state_rows import SpecialDelete, StateRows
+from pipeline.visit_items import REFILL_KINDS
 
 _SECONDS_A_YEAR: Final = 34**5  # of a key: more than there are
+_SPECIAL_CODE: Final = re.compile("SM0{18}|MISS0{16}|[A-Z][0-9]{3}0{16}|9{20}")
 _FIRST_YEAR, _YEARS = 2013, 34
 _SECOND_SHIFT: Final = 33
 
@@ -39,11 +34,18 @@ def catch_up(state: StateDb, rows: StateRows) -> None:
     new = np.concatenate([np.empty(0, VISIT), *rows.visits(after)])
     lost = np.concatenate([bare(gone), _lost_specials(state, rows, special)])
     old = _replace_visits(state, new, lost)
-    dispensing = (claims_of(old), claims_of(new))
-    prescriptions = np.concatenate(
-        [bare(touched), *(bare(keys_of(claims)) for claims in dispensing)]
-    )
-    _replace_slots(state, rows, after, new, prescriptions)
+    changed = np.concatenate([old, new])
+    prescriptions = np.concatenate([bare(touched), _prescriptions(changed)])
+    entries = rows.ledger_of(prescriptions)
+    values = dict.fromkeys(sorted(set(names(prescriptions))), b"")
+    state.put({}, values | ledger_of(keys_of(entries), entries["slot"]), {})
+
+
+def _prescriptions(visits: Items) -> Items:
+    """What visits issue with refills, or dispense: prescriptions whose ledger they may change."""
+    issuing = visits[(visits["times"][:, list(REFILL_KINDS)] > 1).any(axis=1)]
+    dispensed = np.column_stack([visits["original_high"], visits["original_low"]])
+    return np.concatenate([issuing, bare(dispensed[dispensed.any(axis=1)])])
 
 
 def _replace_visits(state: StateDb, new: Items, lost: Items) -> Items:
@@ -58,29 +60,6 @@ def _replace_visits(state: StateDb, new: Items, lost: Items) -> Items:
     values = dict.fromkeys(touched, b"") | moments_of(np.concatenate([present[stays], new]))
     state.put(values, {}, changes)
     return present[~stays]
-
-
-def _replace_slots(
-    state: StateDb, rows: StateRows, after: int, new: Items, prescriptions: Items
-) -> None:
-    """The ledger of some prescriptions: what is older than the state stays as it has it."""
-    looked_at = sorted(set(names(prescriptions)))
-    claims = np.concatenate([np.empty(0, CLAIM), *rows.ledger_of(prescriptions)])
-    later = claims["sequence"] > after
-    slots, of = slots_of(np.concatenate([claims[later], claims_of(new), *rows.cancels(after)]))
-    before = {
-        (name, int(slot["place"])): slot
-        for name, value in zip(looked_at, state.ledger(looked_at), strict=True)
-        for slot in np.frombuffer(value, SLOT)
-    }
-    kept = claims[~later]
-    places = list(zip(names(kept), kept["place"].tolist(), strict=True))
-    if not before.keys() >= set(places):
-        raise UnmatchedLedgerError("rows older than the state that it does not have")
-    slots = np.concatenate([slots, np.array([before[place] for place in places], SLOT)])
-    keys = keys_of(np.concatenate([of, kept]))
-    values = dict.fromkeys(looked_at, b"") | ledger_of(keys, slots)
-    state.put({}, values, {})
 
 
 def _lost_specials(state: StateDb, rows: StateRows, deletes: set[SpecialDelete]) -> Items:
@@ -105,6 +84,20 @@ def _lost_specials(state: StateDb, rows: StateRows, deletes: set[SpecialDelete])
         ]
         lost.append(items[np.array(chosen, np.bool_)])
     return np.concatenate(lost)
+
+
+def special_name(text: str) -> int:
+    """The part of a key, in its low half, that a special code is; 0 for other texts."""
+    code = 0
+    for letter in text[:4] if _SPECIAL_CODE.fullmatch(text) else "":
+        code = code * 36 + int(letter, 36)
+    return int(SPECIAL) | code << int(CODE_SHIFT)
+
+
+def special_names(low: UInt64) -> UInt64:
+    """The same of visits, by the low halves of their keys."""
+    mask = SPECIAL | (SPECIAL - np.uint64(1)) >> CODE_SHIFT << CODE_SHIFT
+    return low & mask
 
 
 def _seconds(day: date | None) -> tuple[int, int]:

@@ -14,8 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+
 from pipeline.errors import StoreUnusableError
-from pipeline.outcome import Mode
 from pipeline.recall import keys_of
 from pipeline.remember import ledger_of, moments_of
 from pipeline.state_items import VISIT
@@ -23,16 +24,11 @@ from pipeline.store.delta import DeltaTables
 from pipeline.store.layout import Layout, sync_folder
 from pipeline.store.sorted_runs import RUN_ROWS, SortedRuns
 from pipeline.store.state_catch_up import catch_up
-from pipeline.store.state_claims import (
-    CLAIM,
-    CLAIM_ORDER,
-    UnmatchedLedgerError,
-    claims_of,
-    slots_of,
-)
 from pipeline.store.state_db import Marker, StateDamagedError, StateDb
 from pipeline.store.state_pairs import counted
 from pipeline.store.state_rows import StateRows
+from pipeline.store.state_slots import ENTRY, UnmatchedLedgerError, named, specials_of
+from schemas.tables import Track
 
 CATCH_UP_ROWS: Final = 1_000_000
 """Visits of later uploads: more are sorted sooner than looked up."""
@@ -44,21 +40,21 @@ Tell = Callable[[str], None]
 
 
 def open_state(
-    layout: Layout, tables: DeltaTables, mode: Mode, now: Marker, tell: Tell | None = None
+    layout: Layout, tables: DeltaTables, track: Track, now: Marker, tell: Tell | None = None
 ) -> StateDb:
-    """The state of a mode, as of the tables' last batch and sequence, which are ``now``.
+    """The state of a track, as of the tables' last batch and sequence, which are ``now``.
 
     ``tell`` gets a message where that takes a while. Raises ``StoreUnusableError`` where the tables
     contradict each other, ``StoreWriteError`` where writing fails.
     """
-    folder = layout.state(mode)
+    folder = layout.state(track)
     _finish_swap(folder)
     try:
         state = StateDb(folder)
     except StateDamagedError as damage:
-        return _built(layout, tables, mode, now, tell, damage.message_en)
+        return _built(layout, tables, track, now, tell, damage.message_en)
     try:
-        why = _brought(state, tables, mode, now)
+        why = _brought(state, tables, track, now)
     except StateDamagedError as damage:
         why = damage.message_en
     except BaseException:
@@ -67,50 +63,50 @@ def open_state(
     if why is None:
         return state
     state.close()
-    return _built(layout, tables, mode, now, tell, why)
+    return _built(layout, tables, track, now, tell, why)
 
 
-def rebuild(layout: Layout, tables: DeltaTables, mode: Mode, now: Marker) -> None:
-    """Build the state of a mode from the tables, and put it in the place of the one there was."""
-    folder = layout.state(mode)
+def rebuild(layout: Layout, tables: DeltaTables, track: Track, now: Marker) -> None:
+    """Build the state of a track from the tables, and put it in the place of the one there was."""
+    folder = layout.state(track)
     part = folder.with_name(folder.name + BUILDING)
     shutil.rmtree(part, ignore_errors=True)
     state = StateDb(part, durable=False)
     try:
-        _fill(state, StateRows(tables, mode), part)
+        _fill(state, StateRows(tables, track), part)
         state.save(now.batch, now.sequence)
         state.sync()
     except UnmatchedLedgerError as error:
-        raise contradiction(mode) from error
+        raise contradiction(track) from error
     finally:
         state.close()
     _swap(part, folder)
 
 
-def contradiction(mode: Mode) -> StoreUnusableError:
+def contradiction(track: Track) -> StoreUnusableError:
     """The ledger names visits that are not live."""
     return StoreUnusableError(
-        f"處方箋表（{mode}）與就醫紀錄表不一致，請執行 nhi-upload store verify，並由備份還原",
-        f"The prescriptions of {mode} name visits that are not there; run nhi-upload store verify, "
-        "and restore the tables from a backup",
+        f"處方箋表（{track}）與就醫紀錄表不一致，請執行 nhi-upload store verify，並由備份還原",
+        f"The prescriptions of {track} name visits that are not there; "
+        "run nhi-upload store verify, and restore the tables from a backup",
     )
 
 
 def _built(
-    layout: Layout, tables: DeltaTables, mode: Mode, now: Marker, tell: Tell | None, why: str
+    layout: Layout, tables: DeltaTables, track: Track, now: Marker, tell: Tell | None, why: str
 ) -> StateDb:
     if tell is not None and now.sequence:
         tell(
-            f"由資料表重建合併狀態（{mode}），需要一些時間\n"
-            f"Building the merge state ({mode}) from the tables, which takes a while: {why}"
+            f"由資料表重建合併狀態（{track}），需要一些時間\n"
+            f"Building the merge state ({track}) from the tables, which takes a while: {why}"
         )
-    rebuild(layout, tables, mode, now)
-    return StateDb(layout.state(mode))
+    rebuild(layout, tables, track, now)
+    return StateDb(layout.state(track))
 
 
-def _brought(state: StateDb, tables: DeltaTables, mode: Mode, now: Marker) -> str | None:
+def _brought(state: StateDb, tables: DeltaTables, track: Track, now: Marker) -> str | None:
     """Bring a state to where the tables are; or says why it must be built anew instead."""
-    found, rows = state.marker, StateRows(tables, mode)
+    found, rows = state.marker, StateRows(tables, track)
     if found == now:
         return None
     if found.batch > now.batch:
@@ -124,7 +120,7 @@ def _brought(state: StateDb, tables: DeltaTables, mode: Mode, now: Marker) -> st
         try:
             catch_up(state, rows)
         except UnmatchedLedgerError as error:
-            raise contradiction(mode) from error
+            raise contradiction(track) from error
     # Numbers given to uploads that came to nothing may be in the marker of the same batch.
     state.save(now.batch, now.sequence)
     return None
@@ -132,22 +128,22 @@ def _brought(state: StateDb, tables: DeltaTables, mode: Mode, now: Marker) -> st
 
 def _fill(state: StateDb, rows: StateRows, folder: Path) -> None:
     """All three maps, each in the order of its keys."""
-    claims = SortedRuns(folder, "ledger", CLAIM, CLAIM_ORDER, RUN_ROWS)
     visits = SortedRuns(folder, "moments", VISIT, ("high", "low"), RUN_ROWS)
+    specials = [np.empty(0, VISIT)]
     for items in rows.visits():
         visits.add(items)
-        claims.add(claims_of(items))
+        specials.append(specials_of(items))
     live: Counter[bytes] = Counter()
     for items in visits.merged():
         live.update(counted(items))
         state.append("moments", list(moments_of(items).items()))
         state.save(0, 0)
-    for claimed in (rows.ledger(), rows.cancels()):
-        for some in claimed:
-            claims.add(some)
-    for some in claims.merged():
-        slots, of = slots_of(some)
-        state.append("ledger", list(ledger_of(keys_of(of), slots).items()))
+    ledger = SortedRuns(folder, "ledger", ENTRY, ("high", "low"), RUN_ROWS)
+    dispensers = np.concatenate(specials)
+    for entries in rows.ledger():
+        ledger.add(named(entries, dispensers))
+    for entries in ledger.merged():
+        state.append("ledger", list(ledger_of(keys_of(entries), entries["slot"]).items()))
         state.save(0, 0)
     state.put({}, {}, live)
 

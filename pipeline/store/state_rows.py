@@ -17,33 +17,22 @@ from pipeline.keys import (
     columns_of_table,
     month_text,
     months_of_keys,
-    pack,
     spell,
 )
-from pipeline.ledger import KIND_NAMES
-from pipeline.outcome import Mode
 from pipeline.recall import keys_of
-from pipeline.state_items import Items
-from pipeline.store.delta import PRECHECK, DeltaTables
-from pipeline.store.state_claims import (
-    ANY_PLACE,
-    BY_CANCEL,
-    CANCELLED_ROW,
-    CLAIM,
-    DISPENSED_ROW,
-    special_name,
-)
-from pipeline.visit_items import LEGS, REFILL_KINDS, TIMES, stored_items
+from pipeline.state_items import VISIT, Items
+from pipeline.store.delta import ALL_TABLES, DeltaTables
+from pipeline.store.state_slots import ENTRY, ENTRY_COLUMNS, entries_of, named, specials_of
+from pipeline.visit_items import stored_items
+from schemas.tables import PREFIXES, Track
+from schemas.versions import versions
 
 _BATCH_ROWS: Final = 100_000
-_VISIT_COLUMNS: Final = [
-    "institution", "sequence", "record", "H00", "M03", "M05", "M06", "M07", "M11", "M13", "M15",
-    "M16", *TIMES, *LEGS,
-]  # fmt: skip
-_LEDGER_COLUMNS: Final = [
-    "prescription_id", "kind", "refill", "status", "institution", "by_institution",
-    "by_treatment_id", "sequence",
-]  # fmt: skip
+_FIELDS: Final = (
+    "H00", "M03", "M05", "M06", "M07", "M11", "M13", "M15", "M16", "M24", "M25", "M26", "M27",
+    "M28", "M29", "M33", "M34",
+)  # fmt: skip
+_PROVENANCE: Final = ("institution", "sequence", "record")
 
 
 @dataclass(frozen=True)
@@ -58,11 +47,14 @@ class SpecialDelete:
 class StateRows:
     """The tables of one mode, as a state sees them. ``after`` is a sequence: 0 for all."""
 
-    def __init__(self, tables: DeltaTables, mode: Mode) -> None:
-        prefix = PRECHECK if mode == "precheck" else ""
+    def __init__(self, tables: DeltaTables, track: Track) -> None:
+        prefix = PREFIXES[track]
         self._tables = tables
         self._visits, self._history = prefix + "visits", prefix + "history"
         self._ledger = prefix + "prescriptions"
+        self._version = versions()["1.0" if track == "v1" else "2.0"]
+        own = (self._version.id_of(name) for name in _FIELDS)
+        self._columns = [*(name for name in own if name), *_PROVENANCE]
 
     def count_after(self, after: int) -> int:
         """How many live visits are of later uploads."""
@@ -73,28 +65,27 @@ class StateRows:
     def visits(self, after: int = 0, where: pc.Expression | None = None) -> Iterator[Items]:
         """Live visits (``VISIT``) of later uploads."""
         chosen = _both(pc.field("sequence") > after, where)
-        for rows in self._read(self._visits, _VISIT_COLUMNS, chosen):
-            yield stored_items(rows)
+        for rows in self._read(self._visits, self._columns, chosen):
+            yield stored_items(rows, self._version)
 
     def ledger(self, where: pc.Expression | None = None) -> Iterator[Items]:
-        """Refills that are dispensed or cancelled, as claims."""
+        """Refills that are dispensed or cancelled (``ENTRY``)."""
         chosen = _both(pc.field("status") != "open", where)
-        for rows in self._read(self._ledger, _LEDGER_COLUMNS, chosen):
-            yield _ledger_claims(rows)
+        for rows in self._read(self._ledger, ENTRY_COLUMNS, chosen):
+            yield entries_of(rows)
 
-    def ledger_of(self, prescriptions: Items) -> Iterator[Items]:
+    def ledger_of(self, prescriptions: Items) -> Items:
         """The same of some prescriptions, named by the key in ``high`` and ``low``."""
         keys = keys_of(prescriptions)
         months = {month_text(int(month)) for month in np.unique(months_of_keys(keys))}
         in_months = pc.field("issued_month").isin(pa.array(sorted(months), pa.string()))
-        return self.ledger(in_months & pc.field("prescription_id").isin(spell(keys)))
-
-    def cancels(self, after: int = 0) -> Iterator[Items]:
-        """Records of later uploads that cancelled refills, as claims."""
-        columns = ["treatment_id", "institution", "sequence", "record"]
-        chosen = (pc.field("sequence") > after) & (pc.field("action") == "cancel")
-        for rows in self._read(self._history, columns, chosen):
-            yield _cancel_claims(rows)
+        asked = pc.field("prescription_id").isin(spell(keys))
+        entries = np.concatenate([np.empty(0, ENTRY), *self.ledger(in_months & asked)])
+        unnamed = entries["slot"]["sequence"][entries["named"] == 0]
+        if not len(unnamed):
+            return entries
+        dispensers = self.visits(0, pc.field("sequence").isin(pa.array(np.unique(unnamed))))
+        return named(entries, specials_of(np.concatenate([np.empty(0, VISIT), *dispensers])))
 
     def named(self, after: int) -> tuple[UInt64, UInt64, set[SpecialDelete]]:
         """What later D, C and E name: keys of D, keys of all three, and D of special codes."""
@@ -124,7 +115,10 @@ class StateRows:
         return self.visits(0, where)
 
     def _read(self, name: str, columns: list[str], where: pc.Expression) -> Iterator[pa.Table]:
-        """Rows in pieces; few are read ahead, so that memory stays bounded."""
+        """Rows in pieces; few are read ahead, so that memory stays bounded. None of what a track
+        does not have."""
+        if name not in ALL_TABLES:
+            return
         scanner = self._tables.dataset(name).scanner(
             columns=columns, filter=where, batch_size=_BATCH_ROWS, batch_readahead=1,
             fragment_readahead=1, use_threads=False,
@@ -132,43 +126,6 @@ class StateRows:
         for batch in scanner.to_batches():
             if len(batch):
                 yield pa.Table.from_batches([batch])
-
-
-def _ledger_claims(rows: pa.Table) -> Items:
-    column, claims = columns_of_table(rows), np.zeros(len(rows), CLAIM)
-    cancelled = pc.equal(rows["status"], "cancelled").to_numpy()
-    kind = pc.index_in(rows["kind"], value_set=pa.array(KIND_NAMES)).to_numpy()
-    place = kind * 8 + rows["refill"].to_numpy() - 1
-    refills = np.isin(kind, REFILL_KINDS)
-    _set_keys(claims, ("high", "low"), code_ids(column("prescription_id"))[0])
-    name, normal = code_ids(column("by_treatment_id"))
-    for at in np.flatnonzero((normal == 0) & ~cancelled).tolist():
-        name[at, 1] = special_name(rows["by_treatment_id"][at].as_py())
-    _set_keys(claims, ("name_high", "name_low"), name)
-    # Only the issuer cancels, and then nobody is named.
-    claims["owner"] = pack(column("by_institution")) + np.where(
-        cancelled, pack(column("institution")), 0
-    )
-    claims["sequence"] = rows["sequence"].to_numpy()
-    claims["wanted"] = np.where(cancelled, 0, np.where(refills, place, kind * 8))
-    claims["place"] = place
-    claims["side"] = np.where(cancelled, CANCELLED_ROW, DISPENSED_ROW)
-    return claims
-
-
-def _cancel_claims(rows: pa.Table) -> Items:
-    column, claims = columns_of_table(rows), np.zeros(len(rows), CLAIM)
-    key, normal = code_ids(column("treatment_id"))
-    _set_keys(claims, ("high", "low"), key)
-    claims["owner"] = pack(column("institution"))
-    claims["sequence"], claims["record"] = rows["sequence"].to_numpy(), rows["record"].to_numpy()
-    claims["place"], claims["side"] = ANY_PLACE, BY_CANCEL
-    chosen: Items = claims[normal == 1]
-    return chosen
-
-
-def _set_keys(claims: Items, halves: tuple[str, str], keys: UInt64) -> None:
-    claims[halves[0]], claims[halves[1]] = keys[:, 0], keys[:, 1]
 
 
 def _both(one: pc.Expression, other: pc.Expression | None) -> pc.Expression:

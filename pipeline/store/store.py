@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,47 +21,52 @@ from pipeline.archive import Archive
 from pipeline.outcome import Mode
 from pipeline.store.appended import append, batch_row
 from pipeline.store.committer import Committer
-from pipeline.store.current import CurrentTables
-from pipeline.store.delta import PRECHECK, TableCommit
+from pipeline.store.delta import TableCommit
 from pipeline.store.failures import write_failures
 from pipeline.store.layout import DEFAULT_BUCKETS
 from pipeline.store.opening import WAIT_SECONDS, Tell, open_tables
 from pipeline.store.redelivery import Redeliveries
 from pipeline.store.state_db import Marker
 from pipeline.store.state_rebuild import open_state
+from pipeline.store.tracks import TrackTables
 from pipeline.store.uploads import Uploads
+from schemas.tables import Track
 
 __all__ = ["WAIT_SECONDS", "Store", "open_store"]
 
-_APPENDED = ("history", "findings", "held")
-
 
 class Store:
-    """An open store, for one mode and one process. Made by ``open_store``.
-
-    ``visits`` (with orders) and ``ledger`` are its current tables, ``state`` what the merge knows.
-    """
+    """An open store, for one mode and one process. Made by ``open_store``."""
 
     def __init__(self, committer: Committer, mode: Mode, tell: Tell | None = None) -> None:
         self.buckets = committer.config.buckets
         self._committer = committer
         self._layout = committer.layout
-        self._prefix = PRECHECK if mode == "precheck" else ""
         self._staged: dict[str, list[pa.Table]] = defaultdict(list)
         self._uploads = Uploads(self._layout, committer.tables)
         self._sequence = committer.last_sequence
         self._first_sequence = self._sequence + 1
-        self.visits = self._current("visits", "orders", key="visit_key")
-        self.ledger = self._current("prescriptions", key="prescription_id")
         self.redeliveries = Redeliveries(committer.tables, mode)
+        tracks: tuple[Track, ...] = ("official", "v1") if mode == "official" else ("precheck",)
         now = Marker(committer.batch, self._sequence)
-        self.state = open_state(self._layout, committer.tables, mode, now, tell)
+        self._tracks = {
+            track: TrackTables(
+                committer, track,
+                partial(open_state, self._layout, committer.tables, track, now, tell),
+            )
+            for track in tracks
+        }  # fmt: skip
         self.archive = Archive(self._layout.raw)
 
     def close(self) -> None:
         """Let go of the files. What was staged and not committed is forgotten."""
-        self.state.close()
+        for track in self._tracks.values():
+            track.close()
         self.archive.close()
+
+    def track(self, name: Track) -> TrackTables:
+        """The current tables and the state of a track. ``KeyError`` for one of another mode."""
+        return self._tracks[name]
 
     def next_sequence(self) -> int:
         """The next number in the order of receipt, the only order that last write wins knows."""
@@ -76,7 +82,7 @@ class Store:
             self.archive.add(digest, plain, frame)
 
     def stage(self, table: str, rows: pa.Table) -> None:
-        """Take rows into the next commit. ``history`` is that of the store's mode."""
+        """Take rows into the next commit."""
         if table == "uploads":
             self._uploads.stage(rows)
             self.redeliveries.remember(rows)
@@ -115,23 +121,14 @@ class Store:
         return batch
 
     def _save_state(self, batch: int) -> None:
-        self.state.save(batch, self._sequence)
-
-    def _current(self, *names: str, key: str) -> CurrentTables:
-        prefixed = [self._prefix + name for name in names]
-        return CurrentTables(self._layout, self._committer.tables, prefixed, key)
+        for track in self._tracks.values():
+            track.save(batch, self._sequence)
 
     def _write(self, batch: int) -> list[TableCommit]:
         """Every data file of a batch, by table, in the order of their commits."""
-        commits = [
-            *self.visits.write(batch),
-            *self.ledger.write(batch),
-        ]
-        for name in _APPENDED:
-            if self._staged[name]:
-                stored = self._prefix + name if name == "history" else name
-                rows = pa.concat_tables(self._staged[name])
-                commits.append(append(self._layout, stored, batch, rows))
+        commits = [commit for track in self._tracks.values() for commit in track.write(batch)]
+        for name, rows in sorted(self._staged.items()):
+            commits.append(append(self._layout, name, batch, pa.concat_tables(rows)))
         if not self._uploads.only_redelivered:
             changed = [c.table for c in commits] + ["batches", "uploads"]
             sequences = self._first_sequence, self._sequence

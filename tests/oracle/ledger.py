@@ -14,12 +14,13 @@ Place = tuple[str, int]
 @dataclass(frozen=True)
 class Slot:
     """A refill that is not open. ``by`` is the key of the visit that dispensed it, ``None``:
-    cancelled; ``treatment_id`` what it says in M15."""
+    cancelled; ``treatment_id`` what it says in M15, ``record`` its number in the upload."""
 
     by: str | None
     institution: str
     sequence: int
     treatment_id: str
+    record: int
 
 
 @dataclass
@@ -56,7 +57,7 @@ class Ledger:
 
     def dispense(self, visit: Visit) -> None:
         """What a visit dispenses is dispensed, but for what is not open."""
-        slot = Slot(visit.key, visit.institution, visit.sequence, visit.text("M15"))
+        slot = Slot(visit.key, visit.institution, visit.sequence, visit.text("M15"), visit.record)
         of = self.slots.setdefault(visit.prescription, {})
         for kind in REFILL_KINDS:
             for refill in visit.refills(kind):
@@ -72,7 +73,7 @@ class Ledger:
         """Every refill from the second on that is open is cancelled."""
         of = self.slots.setdefault(issuer.key, {})
         for place in self.open_refills(issuer):
-            of[place] = Slot(None, by.institution, by.sequence, by.key)
+            of[place] = Slot(None, by.institution, by.sequence, by.key, 0)
 
     def open_refills(self, issuer: Visit) -> list[Place]:
         """The refills of a prescription from the second on that are open."""
@@ -117,12 +118,14 @@ class Ledger:
             "institution": issuer.institution if issuer and goes_so_far else None,
             "by_institution": None,
             "by_treatment_id": None,
+            "by_record": None,
             "sequence": issuer.sequence if issuer else None,
         }
         if slot:
             row |= {"status": "dispensed" if slot.by else "cancelled", "sequence": slot.sequence}
         if slot and slot.by:
             row |= {"by_institution": slot.institution, "by_treatment_id": slot.treatment_id}
+            row["by_record"] = slot.record
         return row
 
     def _open(self, prescription: str, place: Place) -> None:

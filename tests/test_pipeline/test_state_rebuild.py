@@ -196,7 +196,7 @@ def test_tables_that_contradict_each_other_are_told(layout: Layout) -> None:
     rows = DeltaTable(path).to_pyarrow_table()
     status, by = rows["status"].to_pylist(), rows["by_treatment_id"].to_pylist()
     dispensed = status.index("dispensed")
-    by[dispensed] = "0" * 19 + "1"
+    by[dispensed] = "SM" + "0" * 18  # which no visit has
     at = rows.column_names.index("by_treatment_id")
     write_deltalake(path, rows.set_column(at, rows.schema.field(at), [by]), mode="overwrite")
     with pytest.raises(StoreUnusableError, match="store verify"):
