@@ -16,11 +16,12 @@ import pyarrow as pa
 from deltalake.exceptions import DeltaError
 
 from pipeline.errors import PipelineError, kind_and_place
-from pipeline.outcome import Mode
+from pipeline.store.delta import ALL_TABLES
 from pipeline.store.layout import layout_of, locked
 from pipeline.store.opening import WAIT_SECONDS, Tell, config_of
 from pipeline.store.verify import files, ledger, received, states, visits
 from pipeline.store.verify.check import Found, Look, Stored
+from schemas.tables import PREFIXES, Track
 
 _UNREADABLE: Final = (OSError, pa.ArrowException, pl.exceptions.PolarsError, DeltaError)
 
@@ -51,17 +52,16 @@ class Checked:
         return not self.found.problems
 
 
-def _of_mode(mode: Mode, zh: str) -> tuple[Check, ...]:
-    looks: tuple[tuple[str, str, str, Callable[[Mode, Stored], Found]], ...] = (
+def _of_track(track: Track, zh: str) -> Iterator[Check]:
+    looks: tuple[tuple[str, str, str, Callable[[Track, Stored], Found]], ...] = (
         ("visits", "就醫紀錄", "live visits", visits.live_visits),
         ("orders", "醫令", "orders", visits.orders),
         ("prescriptions", "處方箋", "prescriptions", ledger.prescriptions),
         ("state", "合併狀態", "merge state", states.state),
     )
-    return tuple(
-        Check(f"{mode}/{name}", zh + what, f"{mode} {en}", partial(look, mode))
-        for name, what, en, look in looks
-    )
+    for name, what, en, look in looks:
+        if name == "state" or PREFIXES[track] + name in ALL_TABLES:
+            yield Check(f"{track}/{name}", zh + what, f"{track} {en}", partial(look, track))
 
 
 ARCHIVE: Final = Check("archive", "原始檔雜湊", "archive hashes", received.archive)
@@ -73,8 +73,9 @@ CHECKS: Final = (
     Check("counts", "回條件數", "receipts against findings", received.counts),
     Check("history", "歷程", "history against receipts", received.history),
     Check("batches", "批次", "batches", received.batches),
-    *_of_mode("official", "正式"),
-    *_of_mode("precheck", "預檢"),
+    *_of_track("official", "正式"),
+    *_of_track("precheck", "預檢"),
+    *_of_track("v1", "1.0 版"),
 )
 
 

@@ -8,8 +8,7 @@ from typing import Final
 
 import polars as pl
 
-from pipeline.outcome import Mode
-from pipeline.store.delta import PRECHECK, DeltaTables
+from pipeline.store.delta import DeltaTables
 from pipeline.store.layout import Layout
 
 TOLD: Final = 20  # problems of a check that are told one by one
@@ -36,11 +35,6 @@ class Stored:
 
 
 Look = Callable[[Stored], Found]
-
-
-def prefix_of(mode: Mode) -> str:
-    """What the names of a mode's tables begin with."""
-    return PRECHECK if mode == "precheck" else ""
 
 
 def collect(rows: pl.LazyFrame) -> pl.DataFrame:

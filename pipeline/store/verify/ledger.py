@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import polars as pl
 
-from pipeline.outcome import Mode
-from pipeline.store.verify.check import Found, Stored, collect, count, prefix_of, rows_told
+from pipeline.store.verify.check import Found, Stored, collect, count, rows_told
+from schemas.tables import PREFIXES, Track
 
 _ROW = ["prescription_id", "kind", "refill"]
 _TOLD = ["issued_month", "bucket", "kind", "refill", "status", "sequence"]
 _REFILLS = {"chronic": "M26", "controlled": "M29"}
 
 
-def prescriptions(mode: Mode, stored: Stored) -> Found:
+def prescriptions(track: Track, stored: Stored) -> Found:
     """A row a refill; all refills of live prescriptions; nothing dispensed by what isn't live."""
-    table = prefix_of(mode) + "prescriptions"
+    table = PREFIXES[track] + "prescriptions"
     ledger = stored.scan(table)
-    visits = stored.scan(prefix_of(mode) + "visits")
+    visits = stored.scan(PREFIXES[track] + "visits")
     twice = ledger.group_by(_ROW).agg(pl.len(), pl.col("issued_month", "bucket").first())
     prescribed = _prescribed(visits)
     refills = ledger.filter(pl.col("kind").is_in(list(_REFILLS)))

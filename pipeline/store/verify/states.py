@@ -5,32 +5,32 @@ from __future__ import annotations
 import shutil
 from itertools import zip_longest
 
-from pipeline.outcome import Mode
 from pipeline.store.layout import Layout
 from pipeline.store.state_db import Marker, StateDb
 from pipeline.store.state_rebuild import rebuild
 from pipeline.store.verify.check import Found, Stored, told
+from schemas.tables import Track
 
 _SCRATCH = "verify.part"
 
 
-def state(mode: Mode, stored: Stored) -> Found:
+def state(track: Track, stored: Stored) -> Found:
     """What the merge knows is what the tables say."""
     layout = stored.layout
-    if not layout.state(mode).exists():
+    if not layout.state(track).exists():
         return Found(0)  # the next opening builds it
     scratch = Layout(layout.root / _SCRATCH)
     shutil.rmtree(scratch.root, ignore_errors=True)
     try:
-        scratch.state(mode).parent.mkdir(parents=True)
-        rebuild(scratch, stored.tables, mode, Marker())
-        return _compared(layout, scratch, mode)
+        scratch.state(track).parent.mkdir(parents=True)
+        rebuild(scratch, stored.tables, track, Marker())
+        return _compared(layout, scratch, track)
     finally:
         shutil.rmtree(scratch.root, ignore_errors=True)
 
 
-def _compared(layout: Layout, scratch: Layout, mode: Mode) -> Found:
-    kept, built = StateDb(layout.state(mode)), StateDb(scratch.state(mode))
+def _compared(layout: Layout, scratch: Layout, track: Track) -> Found:
+    kept, built = StateDb(layout.state(track)), StateDb(scratch.state(track))
     looked_at, problems = 0, list[str]()
     try:
         for one, other in zip_longest(kept.contents(), built.contents()):
@@ -38,7 +38,7 @@ def _compared(layout: Layout, scratch: Layout, mode: Mode) -> Found:
             if one != other:
                 name = (one or other or ("",))[0]
                 problems.append(
-                    f"state/{mode}: {name} differ from the tables from entry {looked_at:,} on; "
+                    f"state/{track}: {name} differ from the tables from entry {looked_at:,} on; "
                     "run nhi-upload store rebuild-state"
                 )
                 break
