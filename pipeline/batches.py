@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -13,10 +13,14 @@ from pipeline.errors import kind_and_place
 from pipeline.limits import LIMITS, Limits
 from pipeline.outcome import Channel, Envelope, Mode
 from pipeline.parse import ParserChoice
+from pipeline.recognise import by_version
 from pipeline.references import NONE, References
 from pipeline.store.redelivery import FirstReceipt
 from pipeline.unpack import Payload
 from rules.plan import Plan
+from schemas import Version
+
+Plans = Callable[[Version], Plan]
 
 _log = logging.getLogger(__name__)
 
@@ -68,9 +72,12 @@ class Checked:
 
 @dataclass(frozen=True)
 class Checker:
-    """How uploads are processed: everything but their bytes. May be called by any thread."""
+    """How uploads are processed: everything but their bytes. May be called by any thread.
 
-    plan: Plan
+    ``plans`` gives the plan for a version of the format.
+    """
+
+    plans: Plans
     mode: Mode = "official"
     channel: Channel = "web-api"
     institution: str | None = None
@@ -85,34 +92,39 @@ class Checker:
         return Envelope(intake.received_at, self.institution, self.channel, self.mode, name)
 
     def check(self, intake: Intake) -> Checked:
-        """Process an intake. Where that fails, one by one, so that only the culprit is lost."""
-        places = intake.new
-        if not places:
-            return Checked(intake, ())
-        try:
-            return Checked(intake, (self._process(intake, places),))
-        except Exception as fault:  # of ours: find the upload that brings it out
-            _log.error(
-                "processing %d uploads together failed (%s); now one by one",
-                len(places),
-                kind_and_place(fault),
-            )
-            return self._one_by_one(intake, places)
-
-    def _one_by_one(self, intake: Intake, places: Sequence[int]) -> Checked:
+        """Process an intake, by versions of the format. Where that fails, one by one, so that only
+        the culprit is lost."""
         parts, failed = list[Part](), dict[int, Exception]()
-        for place in places:
+        places = intake.new
+        payloads = [intake.uploads[place].data for place in places]
+        for version, chosen in by_version(payloads).items():
+            of_version = [places[i] for i in chosen]
             try:
-                parts.append(self._process(intake, [place]))
-            except Exception as error:
-                failed[place] = error
+                parts.append(self._process(intake, version, of_version))
+            except Exception as fault:  # of ours: find the upload that brings it out
+                _log.error(
+                    "processing %d uploads together failed (%s); now one by one",
+                    len(of_version),
+                    kind_and_place(fault),
+                )
+                self._one_by_one(intake, version, of_version, parts, failed)
         return Checked(intake, tuple(parts), failed)
 
-    def _process(self, intake: Intake, places: Sequence[int]) -> Part:
+    def _one_by_one(
+        self, intake: Intake, version: Version, places: Sequence[int], parts: list[Part],
+        failed: dict[int, Exception],
+    ) -> None:  # fmt: skip
+        for place in places:
+            try:
+                parts.append(self._process(intake, version, [place]))
+            except Exception as error:
+                failed[place] = error
+
+    def _process(self, intake: Intake, version: Version, places: Sequence[int]) -> Part:
         payloads = [intake.uploads[place].data for place in places]
         envelopes = [self.envelope(intake, place) for place in places]
         processed = process_many(
-            payloads, envelopes, self.plan, self.parser,
+            payloads, envelopes, self.plans(version), self.parser,
             utf8=self.utf8, limits=self.limits, references=self.references,
         )  # fmt: skip
         return Part(tuple(places), processed, tuple(compress(payloads)))

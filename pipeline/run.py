@@ -27,7 +27,9 @@ from pipeline.store.layout import layout_of
 from pipeline.store.redelivery import FirstReceipt
 from pipeline.store.store import WAIT_SECONDS, Store, open_store
 from pipeline.unpack import Payload
+from rules import load_plan
 from rules.plan import Plan
+from schemas import V2, Version
 
 Progress = Callable[[RunSummary], None]
 
@@ -72,11 +74,16 @@ def run(
 ) -> RunSummary:
     """Take in every upload of the sources and commit what comes of them.
 
+    ``plan`` is that of format 2.0; what comes in 1.0 is judged by the catalogue's plan of 1.0.
     ``receipts`` prepares the receipts of a batch and gives what makes them visible, which is
     called once the outcome is durable. ``progress`` is called after each batch, ``waiting`` with a
     message while another process holds the store. Raises ``SourceMissingError`` for wrong usage
     and ``PipelineError`` for faults of the machine; the store then is as before or after a commit.
     """
+
+    def plans(version: Version) -> Plan:
+        return plan if version is V2 else load_plan(version=version.number)
+
     started = time.monotonic()
     summary = RunSummary()
     files = find_files(sources)
@@ -88,7 +95,7 @@ def run(
         if receipts:
             receipts.begin()
         checker = Checker(
-            plan, options.mode, options.channel, options.institution,
+            plans, options.mode, options.channel, options.institution,
             options.parser, options.utf8, options.limits, read_snapshot(layout_of(store_uri)),
         )  # fmt: skip
         settler = Settler(store, checker, options.policy, summary, receipts)

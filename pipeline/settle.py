@@ -25,6 +25,7 @@ from pipeline.store.redelivery import FirstReceipt
 from pipeline.store.store import Store
 from pipeline.upload_ids import new_upload_id
 from rules.plan import Plan
+from schemas import V2
 from schemas.tables import track_of
 from schemas.versions import version_in
 
@@ -127,7 +128,7 @@ class Settler:
 
     def _settle_refused(self, refused: Sequence[tuple[Receipted, Refusal]]) -> None:
         """Uploads that could not be unpacked: nothing to archive or merge."""
-        plan = self._checker.plan
+        plan = self._checker.plans(V2)
         for one, refusal in refused:
             self._summary.add_refused(one.name, refusal)
         self._stage_uploads(
@@ -157,7 +158,7 @@ class Settler:
             self._summary.add_failed(one.name, RuntimeError("as its twin before"))
             return None
         self._summary.add_redelivered(one.name, first.upload_id)
-        row = upload_row(one, None, NOTHING, self._checker.plan.hash)
+        row = upload_row(one, None, NOTHING, self._checker.plans(V2).hash)
         return row | {
             "institution": first.institution,
             "status": first.status,
