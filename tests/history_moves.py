@@ -87,7 +87,7 @@ def issue(world: World, at: str, spot: Spot | None = None) -> Record | None:
     if r.random() < 0.35:
         kinds = r.choice(("", "A", "A", "AB", "D", "ABDE"))
         return prescribing(at, person, moment_, kinds, H00=r.choice("1111112"))
-    chronic, controlled = r.choice(((2, 0), (3, 0), (3, 0), (4, 0), (8, 0), (0, 3), (3, 2)))
+    chronic, controlled = r.choice(((2, 0), (3, 0), (8, 0), (0, 2), (0, 3), (0, 4), (3, 2)))
     legs = r.choice(("", "", "1", "1", "12"))
     return refill(at, person, moment_, chronic, controlled, legs)
 

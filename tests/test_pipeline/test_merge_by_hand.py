@@ -88,6 +88,18 @@ def test_row_2_the_window_ends_with_the_month_after_the_visit(story: Scenario) -
     assert story.send(sent.but(M44="333")) == ""  # nor has what is no correction
 
 
+def test_row_2_the_window_is_that_of_the_version_before(story: Scenario) -> None:
+    """A new contract (G000) may name another moment than its id: a later month opens nothing."""
+    taken = visit(CLINIC, PERSON, moment("2025-11-30T23:50:00")).id
+    first, later = (
+        visit(CLINIC, PERSON, moment(at), M15=taken).as_abnormal("G000")
+        for at in ("2025-11-30T23:55:00", "2025-12-01T00:05:00")
+    )
+    assert story.send(first) == ""
+    story.at("2026-01-01T00:00:00")
+    assert story.send(later) == "1 M11:BH; 1 stands 0000.xml/1"
+
+
 def test_row_2_a_correction_cant_come_late_by_naming_another_institution(story: Scenario) -> None:
     sent = visit(CLINIC, PERSON, MORNING)
     story.send(sent)

