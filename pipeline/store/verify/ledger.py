@@ -25,7 +25,7 @@ def prescriptions(track: Track, stored: Stored) -> Found:
     unissued = issued.join(prescribed, on=[*_ROW, "institution"], how="anti")
     dispensed = ledger.filter(pl.col("status") == "dispensed")
     by = visits.select(
-        by_treatment_id="visit_key", by_institution="institution", sequence="sequence"
+        by_treatment_id="treatment_id", by_institution="institution", sequence="sequence"
     )
     idle = dispensed.join(by, on=["by_treatment_id", "by_institution", "sequence"], how="anti")
     problems = (
