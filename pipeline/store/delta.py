@@ -165,12 +165,17 @@ class DeltaTables:
             self.checkpoint(change.table)
 
     def checkpoint(self, name: str) -> None:
-        """Sum the table's log up in one file, so that opening the table reads little."""
+        """Sum the table's log up in one file, so that opening the table reads little.
+
+        A handle works through every commit since it was opened, each time, so it is opened anew.
+        Measured without: 80 ms a commit to a table after a thousand of them, from 4 ms at first.
+        """
         handle, path = self._handle(name), self._layout.table(name)
         if checkpointed(path) != handle.version():
             drop_checkpoint(path, handle.version())  # delta-rs would leave one cut short as it is
             handle.create_checkpoint()
             sync_checkpoint(path, handle.version())
+            del self._handles[name]
 
     def forget_old_log(self, name: str) -> None:
         """Drop log files older than Delta's retention (30 days) that a checkpoint sums up."""
