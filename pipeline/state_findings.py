@@ -109,7 +109,9 @@ def with_findings(
     np.maximum.at(verdict, row, np.uint8(Verdict.WARNED))
     verdict[found.row[merged.broken & np.uint32(rejecting) != 0]] = Verdict.REJECTED
     findings = _findings(processed, row.astype(np.int32), rule)
-    return replace(processed, findings=_together(processed.findings, findings), verdict=verdict)
+    return replace(
+        processed, findings=_together(processed.findings, findings, plan), verdict=verdict
+    )
 
 
 def _findings(processed: Processed, row: Int32, rule: Int32) -> Findings:
@@ -121,9 +123,14 @@ def _findings(processed: Processed, row: Int32, rule: Int32) -> Findings:
     return Findings(row, order, field, rule, *place, names)
 
 
-def _together(old: Findings, new: Findings) -> Findings:
+def _together(old: Findings, new: Findings, plan: Plan) -> Findings:
+    """Both, ordered as validation orders its own: of one field by code, so does a stored answer."""
     columns = ("record", "order", "field", "rule", "offset", "length", "value_offset",
                "value_length")  # fmt: skip
     joined = {c: np.concatenate([getattr(old, c), getattr(new, c)]) for c in columns}
-    place = np.lexsort((joined["field"], joined["order"], joined["record"]))
+    used, number = np.unique(joined["rule"], return_inverse=True)
+    names = [(plan.rules[rule].code, plan.rules[rule].id) for rule in used.tolist()]
+    rank = np.argsort(np.array(sorted(range(len(names)), key=names.__getitem__), np.intp))[number]
+    keys = (rank, joined["field"], joined["order"], joined["record"])
+    place = np.lexsort((joined["offset"], *keys))
     return Findings(**{c: a[place] for c, a in joined.items()}, names=old.names)

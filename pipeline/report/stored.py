@@ -104,10 +104,11 @@ def stored_finding(row: Row, source: Source | None) -> Finding:
     )
 
 
-def _order(finding: Finding) -> tuple[int, int, int, str]:
+def _order(finding: Finding) -> tuple[int, int, int, str, str, int]:
     """As ``pipeline.outcome.Findings`` are ordered."""
     place = _PLACE.get(finding.field, len(_PLACE))
-    return finding.record, finding.order or 0, place, finding.code
+    code, rule = finding.code, finding.rule
+    return finding.record, finding.order or 0, place, code, rule, finding.offset
 
 
 def _verdicts(records: int, findings: Iterable[Finding]) -> list[int]:
