@@ -21,8 +21,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture(scope="session")
-def stage(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[Stage]:
+def stage(pytestconfig: pytest.Config) -> Iterator[Stage]:
     """Where runs are killed: see ``crash.stage``."""
     from crash.stage import staged
 
-    yield from staged(tmp_path_factory.mktemp("crash"), long=bool(pytestconfig.getoption("--long")))
+    yield from staged(long=bool(pytestconfig.getoption("--long")))

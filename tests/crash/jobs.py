@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,16 +24,23 @@ OUR_FAULT = 70
 PLAN = load_plan()
 
 
-def take(sources: list[str], store: str, receipts: str | None = None, **options: Any) -> int:
+def take(
+    sources: list[str],
+    store: str,
+    receipts: str | None = None,
+    received_at: str = DEFAULT_AS_OF.isoformat(),
+    **options: Any,
+) -> int:
     """What ``nhi-upload run`` does, in small commits, into a store of one bucket: few files."""
     small = {"batch_uploads": 2, "commit_uploads": 4, "wait_seconds": 60.0} | options
+    small["received_at"] = datetime.fromisoformat(received_at)
     stored = partial(answers_from_store, store, read_settings())
     folder = ReceiptFolder(Path(receipts), stored) if receipts else None
     try:
         with open_store(store, buckets=1, wait_seconds=small["wait_seconds"], waiting=_tell):
             pass
         run(
-            sources, store, PLAN, RunOptions(received_at=DEFAULT_AS_OF, **small),
+            sources, store, PLAN, RunOptions(**small),
             receipts=folder, waiting=_tell,
         )  # fmt: skip
     except PipelineError as fault:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -17,6 +18,8 @@ from crash.children import NO_FAULT, Ended, Host
 from crash.faults import MISSING, Fault
 from crash.uploads import write_uploads
 from crash.whole import Said, difference, said
+
+MEMORY = "/dev/shm"  # where there is one: hundreds of runs need not wait for a real disk
 
 
 @dataclass(frozen=True)
@@ -62,11 +65,10 @@ class Stage:
 
     def start(self, world: World, fault: Fault = NO_FAULT, **options: Any) -> int:
         """The run over all uploads, begun or gone on with; gives its process id."""
-        watch = options.pop("watch", [world.folder])
-        record = options.pop("record", None)
+        usual = {"watch": [world.folder], "record": None, "sources": self.sources}
         return self.host.start(
-            "take", watch=watch, fault=fault, record=record, sources=self.sources,
-            store=str(world.store), receipts=str(world.receipts), **options,
+            "take", fault=fault, store=str(world.store), receipts=str(world.receipts),
+            **(usual | options),
         )  # fmt: skip
 
     def take(self, world: World, fault: Fault = NO_FAULT, **options: Any) -> Ended:
@@ -125,13 +127,14 @@ def chance(*seed: object) -> Random:
     return Random(repr(seed))
 
 
-def staged(folder: Path, *, long: bool) -> Iterator[Stage]:
+def staged(*, long: bool) -> Iterator[Stage]:
     """A stage for the tests of one process; they are skipped where faults can't be made."""
     if MISSING:
         pytest.skip(MISSING)
-    real = Path(os.path.realpath(folder))
-    host = Host(real)
-    try:
-        yield Stage(real, host, long=long)
-    finally:
-        host.close()
+    with TemporaryDirectory(dir=MEMORY if os.access(MEMORY, os.W_OK) else None) as folder:
+        real = Path(os.path.realpath(folder))
+        host = Host(real)
+        try:
+            yield Stage(real, host, long=long)
+        finally:
+            host.close()

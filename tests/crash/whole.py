@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass
+from difflib import ndiff
 from hashlib import sha256
 from itertools import product
 from pathlib import Path
@@ -110,6 +111,15 @@ def _receipts(folder: Path, uploads: pl.DataFrame) -> dict[str, bytes]:
     return found
 
 
+def _lines(name: str, found: Said, expected: Said) -> list[str]:
+    """The first lines in which two receipts differ."""
+    encoding = "cp950" if name.endswith(".txt") else "utf-8"
+    texts = [
+        said.receipts[name].decode(encoding, "replace").splitlines() for said in (expected, found)
+    ]
+    return [line for line in ndiff(*texts) if line[0] in "+-"][:6]
+
+
 def difference(found: Said, expected: Said) -> list[str]:
     """What is there once too often or not often enough, a few lines; empty where all is equal."""
     told: list[str] = []
@@ -123,7 +133,7 @@ def difference(found: Said, expected: Said) -> list[str]:
         elif name not in expected.receipts:
             told.append(f"receipt {name} too much")
         elif found.receipts[name] != expected.receipts[name]:
-            told.append(f"receipt {name} says other things")
+            told += [f"receipt {name} says other things", *_lines(name, found, expected)]
     if found.archived != expected.archived:
         told.append("other uploads are archived")
     return told

@@ -32,7 +32,7 @@ def assert_told(said: str) -> None:
 @pytest.mark.parametrize("part", range(2))
 def test_the_disk_fails(stage: Stage, deed: Deed, error: int, part: int) -> None:
     trials = Trials()
-    for number in stage.moments(part, 2, short=2):
+    for number in stage.moments(part, 2, short=1):
         with trials.of(number):
             world = stage.world(f"{deed.name}-{error}-{number}")
             ended = stage.take(world, Fault(number, deed, error))
@@ -47,7 +47,7 @@ def test_the_disk_fails(stage: Stage, deed: Deed, error: int, part: int) -> None
 def test_receipts_can_not_be_written(stage: Stage, error: int) -> None:
     """Receipts on a disk of their own: what is in the store stands, and no receipt is lost."""
     trials = Trials()
-    for number in range(1, 40, 1 if stage.long else 13):
+    for number in range(1, 40, 1 if stage.long else 19):
         with trials.of(number):
             world = stage.world(f"receipts-{error}-{number}")
             fault = Fault(number, Deed.FAIL_FROM, error)

@@ -19,7 +19,7 @@ KILLED = -signal.SIGKILL
 def test_killed_at_a_change(stage: Stage, part: int, deed: Deed) -> None:
     """Every change once with ``--long``; half of a write is made where it is torn."""
     trials = Trials()
-    for number in stage.moments(part, PARTS, short=3):
+    for number in stage.moments(part, PARTS, short=2):
         with trials.of(number):
             world = stage.world(f"{deed.name}-{number}")
             assert stage.take(world, Fault(number, deed)).code == KILLED

@@ -17,7 +17,7 @@ PARTS = 2
 @pytest.mark.parametrize("power", Power, ids=lambda power: power.name)
 def test_the_power_fails(stage: Stage, power: Power, part: int) -> None:
     trials = Trials()
-    for world in _left(stage, power, stage.moments(part, PARTS, short=2)):
+    for world in _left(stage, power, stage.moments(part, PARTS, short=1)):
         with trials.of(world.folder.name):
             stage.assert_ends_well(world)
     trials.assert_all_well()

@@ -69,7 +69,7 @@ def test_killed_during_upkeep(stage: Stage, name: str) -> None:
     changes, expected = done(stage, name, before)
     assert changes > 20
     trials = Trials()
-    for number in stage.spread(changes, short=3):
+    for number in stage.spread(changes, short=2):
         with trials.of(number):
             world, rng = copied(stage, before, f"{name}-{number}"), chance(name, number)
             assert upkeep(stage, world, name, Fault(number, Deed.TEAR)).code == KILLED
