@@ -59,23 +59,30 @@ def opening(store: Path) -> float:
     return median(taken)
 
 
-def commits(folder: Path, store: Path, at: list[int]) -> Iterator[tuple[int, float, Size]]:
-    """Runs over the folder; after so many commits, seconds a commit then, and the size."""
+def commits(folder: Path, store: Path, at: list[int]) -> Iterator[tuple[int, float, float, Size]]:
+    """Runs over the folder; after so many commits: seconds, CPU seconds a commit, and the size."""
     sources = sorted(folder.glob("*.xml"))
     options = RunOptions(
         received_at=DEFAULT_AS_OF, batch_uploads=UPLOADS_A_COMMIT, commit_uploads=UPLOADS_A_COMMIT,
     )  # fmt: skip
     done = 0
     for stop in at:
-        moments = [time.perf_counter()]
+        moments = [_clocks()]
         part = sources[done * UPLOADS_A_COMMIT : stop * UPLOADS_A_COMMIT]
         run(
             part, store, load_plan(), options,
-            progress=lambda _, moments=moments: moments.append(time.perf_counter()),
+            progress=lambda _, moments=moments: moments.append(_clocks()),
         )  # fmt: skip
-        taken = [after - before for before, after in pairwise(moments)]
-        yield stop, median(taken[1:][-AROUND:]), size_of(store)
+        wall, cpu = (
+            median([after[i] - before[i] for before, after in pairwise(moments)][1:][-AROUND:])
+            for i in (0, 1)
+        )
+        yield stop, wall, cpu, size_of(store)
         done = stop
+
+
+def _clocks() -> tuple[float, float]:
+    return time.perf_counter(), time.process_time()
 
 
 def main(total: int) -> None:
@@ -85,11 +92,12 @@ def main(total: int) -> None:
         folder, store = Path(temporary) / "in", Path(temporary) / "store"
         uploads = total * UPLOADS_A_COMMIT
         generate(uploads * RECORDS_AN_UPLOAD, uploads, 21, 0.02, folder)
-        print("| after | s a commit | s to open | data files | MB | log files | MB |")
-        print("|---|--:|--:|--:|--:|--:|--:|")
-        for count, seconds, size in commits(folder, store, at):
+        print("| after | s a commit | CPU s | s to open | data files | MB | log files | MB |")
+        print("|---|--:|--:|--:|--:|--:|--:|--:|")
+        for count, wall, cpu, size in commits(folder, store, at):
             print(
-                f"| {count:,} commits | {seconds:.3f} | {opening(store):.2f} | {size} |", flush=True
+                f"| {count:,} commits | {wall:.2f} | {cpu:.2f} | {opening(store):.2f} | {size} |",
+                flush=True,
             )
         for name, work in (
             ("compact", lambda held: compact(held)),
@@ -100,7 +108,7 @@ def main(total: int) -> None:
                 work(held)
             taken = time.perf_counter() - start
             print(
-                f"| {name} ({taken:.1f} s) | | {opening(store):.2f} | {size_of(store)} |",
+                f"| {name} ({taken:.1f} s) | | | {opening(store):.2f} | {size_of(store)} |",
                 flush=True,
             )
 

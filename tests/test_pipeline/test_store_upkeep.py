@@ -14,6 +14,8 @@ from pipeline.generate import DEFAULT_AS_OF, generate
 from pipeline.run import RunOptions, run
 from pipeline.store import compaction
 from pipeline.store.compaction import Compacted, compact
+from pipeline.store.datafiles import DataFile
+from pipeline.store.groups import FileGroup
 from pipeline.store.opening import open_tables
 from pipeline.store.store import open_store
 from pipeline.store.vacuum import vacuum
@@ -76,6 +78,8 @@ def test_compaction_changes_no_row_and_a_later_run_goes_on(
     run([country], store, load_plan(), OPTIONS)
     assert table(store, "uploads").height > places
     undisturbed = tmp_path / "undisturbed"
+    with open_store(undisturbed, buckets=2):
+        pass
     run([country], undisturbed, load_plan(), OPTIONS)
     run(sorted(country.glob("*.xml"))[:4], undisturbed, load_plan(), RunOptions(
         mode="precheck", received_at=DEFAULT_AS_OF
@@ -83,21 +87,33 @@ def test_compaction_changes_no_row_and_a_later_run_goes_on(
     assert contents(store) == contents(undisturbed)
 
 
-def test_full_files_are_left_alone(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compaction, "FULL_BYTES", 40_000)
-    monkeypatch.setattr(compaction, "STEP_BYTES", 50_000)
+def test_compaction_goes_step_by_step(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compaction, "STEP_BYTES", 1)
+    monkeypatch.setattr(compaction, "WORTH_JOINING", 2)
     before = contents(store)
+    version = DeltaTable(store / "tables" / "visits").version()
     compacted(store)
     assert contents(store) == before
-    history = DeltaTable(store / "tables" / "visits").history()
-    assert len([h for h in history if h["operation"] == "WRITE"]) > 4
+    assert DeltaTable(store / "tables" / "visits").version() > version + 1
+
+
+def test_full_files_are_left_alone() -> None:
+    sizes = [*range(1, 6), 100, *range(6, 9), 60, 49, 48, 47]
+    files = [
+        FileGroup((), (DataFile(f"{n}", size << 20, 1, {}, "", 0, low=n),))
+        for n, size in enumerate(sizes)
+    ]
+    full = compaction.FULL_BYTES >> 20
+    joined = [[g.size >> 20 for g in some] for some in compaction._bins(files)]
+    assert joined == [[1, 2, 3, 4, 5, 6, 7]]
+    assert all(sum(some) <= full for some in joined)
 
 
 def test_batches_names_versions_of_after_the_compaction(store: Path) -> None:
     compacted(store)
     last = table(store, "batches").sort("batch").to_dicts()[-1]
-    for pair in last["versions"]:
-        assert DeltaTable(store / "tables" / pair["key"]).version() == pair["value"]
+    for name, version in last["versions"].items():
+        assert DeltaTable(store / "tables" / name).version() == version
 
 
 def test_a_reader_that_opened_before_reads_to_the_end(store: Path) -> None:
