@@ -26,7 +26,7 @@ def _field_table(version: Version) -> npt.NDArray[np.int16]:
     table = np.full(2600, -1, np.int16)
     for name, field in version.catalogue.items():
         place = (ord(name[0]) - 65) * 100 + int(name[1:])
-        table[place] = _BOXES[field.level] * BOX + field.index
+        table[place] = _BOXES[field.level] << BOX | field.index
     return table
 
 

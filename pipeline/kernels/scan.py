@@ -24,6 +24,7 @@ from pipeline.kernels.lex import (
     text_end,
 )
 from pipeline.kernels.simd import count_word, int16_at, int32_at, int64_at, load32, load48, uint8_at
+from schemas import ORDER_FIELDS, VISIT_FIELDS
 
 _carray: Any = vars(numba)["carray"]  # exported, but not in numba's type stubs
 BIG5, UTF8 = 0, 1
@@ -45,9 +46,11 @@ _END_FIELD = _word(b"</\0\0\0>")
 _LT_REC, _LT_MB2 = _word(b"<REC"), _word(b"<MB2")
 _THREE, _FIVE = 0xFFFFFF, 0xFFFFFFFFFF
 
-# a field of the table is BOX * its box + its column; visits have the first two boxes
-BOX = 64
+# a field of the table is its box << BOX | its column; visits have the first two boxes
+BOX = 6
 MSH, MB1, MB2 = 0, 1, 2
+_COLUMN = (1 << BOX) - 1
+_VISIT_FIELDS, _ORDER_FIELDS = len(VISIT_FIELDS), len(ORDER_FIELDS)
 
 # slots of the state
 _RECORDS, _ORDERS, _REWRITTEN, _FAULTS, _WHERE, _FIRST_RECORD, _FIRST_ORDER, _SEEN = range(8)
@@ -87,10 +90,22 @@ def _fault(out: Any, s: Any, code: int, offset: int, length: int, name: int, siz
 
 
 @inlined
+def _clear(lengths: Any, row: int, usual: int) -> None:
+    """A row has no cells yet. A loop over the ``usual`` number of columns, which is known when this
+    is compiled, is unrolled: with any number the whole scan takes a tenth longer."""
+    if lengths.shape[0] == usual:
+        for column in range(usual):
+            lengths[column, row] = -1
+    else:
+        for column in range(lengths.shape[0]):
+            lengths[column, row] = -1
+
+
+@inlined
 def _cell(out: Any, s: Any, field: int, start: int, end: int, rewrite: int) -> bool:
     """Write the cell of a field; False if the record already has one."""
-    is_order = field >= MB2 * BOX
-    column = field % BOX
+    is_order = field >= MB2 << BOX
+    column = field & _COLUMN
     row = (s[_ORDERS] if is_order else s[_RECORDS]) - 1
     lengths = out.order_length if is_order else out.visit_length
     if lengths[column, row] >= 0:
@@ -119,7 +134,7 @@ def _in_leaf_box(
     mark = word >> 24
     empty = mark == 47 and buf[i + 5] == 62
     field = field_at(table, word) if mark == 62 or empty else -1
-    if field >= 0 and field // BOX == where - _IN_MSH:
+    if field >= 0 and field >> BOX == where - _IN_MSH:
         start = i + 6 if empty else i + 5
         end, behind, rewrite = start, start, 0
         if not empty:
@@ -153,8 +168,7 @@ def _in_record(base: int, i: int, limits: Any, out: Any, s: Any) -> int:
     seen = s[_SEEN]
     if s[_WHERE] == _IN_MB:
         if word == _MB2 and s[_ORDERS] < limits[1]:
-            for f in range(out.order_length.shape[0]):
-                out.order_length[f, s[_ORDERS]] = -1
+            _clear(out.order_length, s[_ORDERS], _ORDER_FIELDS)
             out.orders[0, s[_ORDERS]] = s[_RECORDS] - 1
             out.orders[1, s[_ORDERS]] = i
             s[_ORDERS] += 1
@@ -191,8 +205,7 @@ def _in_recs(buf: Any, base: int, i: int, limits: Any, out: Any, s: Any) -> int:
     """One tag between records: a REC begins, or RECS ends; index behind it, -1 to decline."""
     record = s[_RECORDS]
     if load32(base + i + 1) == _REC and record < limits[0]:
-        for f in range(out.visit_length.shape[0]):
-            out.visit_length[f, record] = -1
+        _clear(out.visit_length, record, _VISIT_FIELDS)
         out.records[1, record] = record - s[_FIRST_RECORD] + 1
         out.records[2, record] = i
         out.records[4, record] = i
