@@ -20,6 +20,7 @@ from visit_records import (
 )
 
 MINUTE, DAY = 60, 86_400
+MANY = 25
 START = moment("2025-11-03T09:00:00")
 VISITS = [visit(CLINIC, PERSON, START + n * DAY) for n in range(3)]
 OTHERS = [visit(HOSPITAL, SOMEBODY_ELSE, START + n * DAY + MINUTE) for n in range(3)]
@@ -66,3 +67,14 @@ def write_uploads(folder: Path) -> list[str]:
             (source / file).write_bytes(payload)
         sources.append(str(source))
     return sources
+
+
+def write_mass_delete(folder: Path) -> str:
+    """Visits of one month, then an upload that deletes most of them, which is held."""
+    folder.mkdir()
+    visits = [visit(CLINIC, PERSON, START + n * 60 * MINUTE) for n in range(MANY)]
+    deletes = [one.as_format("D") for one in visits[1:]]
+    (folder / "01-visits.xml").write_bytes(upload(visits))
+    (folder / "02-deletes.xml").write_bytes(upload(deletes))
+    (folder / "03-later.xml").write_bytes(upload([visits[1].but(M44="354")]))
+    return str(folder)
