@@ -85,7 +85,8 @@ def fates(trace: dict[str, Any]) -> list[tuple[str, str]]:
 def sent_bytes(story: Scenario, found: dict[str, Any], name: str) -> bytes:
     """The bytes at a place that a trace tells of."""
     (payload,) = (one.payload for one in story.sent if one.name == name)
-    return payload[found["byte_offset"] :][: found["byte_length"]]
+    at, length = int(found["byte_offset"]), int(found["byte_length"])
+    return payload[at : at + length]
 
 
 def test_every_version_is_told_in_order(capsysbinary: Out, store: Path, story: Scenario) -> None:
