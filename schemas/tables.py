@@ -9,7 +9,7 @@ the person's bucket, from 0. Columns that must always be there are declared not 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 import pyarrow as pa
 
@@ -151,9 +151,16 @@ UPLOADS = _schema(
     _must("engine", pa.string()),
 )
 """One row a receipt; ``status`` is one of ``STATUSES``, ``version`` that of the format (null where
-it could not be told). ``name`` is for people only."""
+it could not be told). ``name`` is for people only.
+
+Of a card-registration file, ``mode`` and ``version`` are ``REGISTRATION``, its rows are counted as
+records, ``institution`` is null; one rejected as a whole is ``refused``, with the code why."""
 
 STATUSES = ("done", "refused", "held", "dropped")
+
+REGISTRATION: Final = "registration"
+StoreMode = Literal["official", "precheck", "registration"]
+"""What ``mode`` may be: how an upload of visits was sent, or that it is a registration file."""
 
 FINDINGS = _schema(
     _must("upload_id", pa.string()),
@@ -172,7 +179,8 @@ FINDINGS = _schema(
     pa.field("stands_record", pa.int32()),
 )
 """``order_no`` counts from 1 and is null for a finding on the record; the place is in bytes of the
-upload as received (Asia/Taipei day in ``received_date``). ``stands_``: the version of the visit
+upload as received (Asia/Taipei day in ``received_date``). Of a card-registration file a record is a
+row, and 0 the file itself. ``stands_``: the version of the visit
 that stands after a rejected correction, where the finding tells of one."""
 
 HELD = _schema(
@@ -201,6 +209,7 @@ BATCHES = _schema(
 """Which table versions belong together: ``versions`` is table name -> Delta version."""
 
 REGISTRATIONS = _schema(
+    _must("registration_key", pa.string()),
     _must("insured_unit", pa.string()),
     _must("file_date", pa.date32()),
     _must("R01", pa.string()),
@@ -214,9 +223,10 @@ REGISTRATIONS = _schema(
     _must("byte_length", pa.int64()),
     _must("plan", pa.string()),
 )
-"""Every accepted row of card-registration files: id, e-mail, and phone where it is one. ``row``
-counts from 1, the place is that of its line in the file. Of several rows of one person (R01) the
-one with the highest sequence counts (assumed: the documents do not say)."""
+"""Of every person and insured unit the accepted row of card-registration files received last: id,
+e-mail, and phone where it is one. ``registration_key`` is unit and id, ``row`` counts from 1, the
+place is that of its line in the file. Assumed, for the documents do not say: a later file takes no
+person away whom it doesn't name, and units don't replace each other's rows."""
 
 
 @dataclass(frozen=True)

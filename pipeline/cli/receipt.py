@@ -13,6 +13,7 @@ from pipeline.cli.options import store_option, store_uri_of
 from pipeline.settings import Settings
 
 if TYPE_CHECKING:
+    from pipeline.cli.stored import Registration
     from pipeline.report.answer import Answer
     from pipeline.report.error_csv import CsvEncoding
 
@@ -44,7 +45,8 @@ def command(
 ) -> int:
     """重印一個上傳的回條。Print the receipt of a stored upload again.
 
-    text 是健保署的版面（Big5）。The text form is the insurer's own layout, in Big5.
+    text 是健保署的版面（Big5）。The text form is the insurer's own layout, in Big5. 健保卡註冊檔的
+    回條同 register check（UTF-8）。Files of card registrations are answered as by register check.
 
     \b
     Examples:
@@ -58,21 +60,25 @@ def command(
     if password_prompt and zip_file is None:
         raise click.UsageError("--password-prompt 須與 --zip 併用 goes with --zip")
     compile_if_cold()
-    from pipeline.cli.stored import answer_from_store
+    from pipeline.cli.stored import answer_from_store, registration_from_store
 
-    data = _written(answer_from_store(uri, upload_id, settings), shape, encoding)
+    registration = registration_from_store(uri, upload_id)
+    if registration is not None:
+        data = _registration_written(registration, shape, encoding)
+    else:
+        data = _written(answer_from_store(uri, upload_id, settings), shape, encoding)
     if zip_file is None:
-        _print(data, shape)
+        _print(data, "cp950" if shape == "text" and registration is None else None)
         return 0
     _write_zip(zip_file, f"{upload_id}.{_SUFFIXES[shape]}", data, _password(password_prompt))
     click.echo(f"已寫入 written: {zip_file}", err=True)
     return 0
 
 
-def _print(data: bytes, shape: str) -> None:
-    """The bytes as they are; on a terminal, which rarely speaks Big5, the text of a receipt."""
-    if shape == "text" and sys.stdout.isatty():
-        click.echo(data.decode("cp950"), nl=False)
+def _print(data: bytes, codec: str | None) -> None:
+    """The bytes as they are; on a terminal, which rarely speaks it, what is in a codec as text."""
+    if codec is not None and sys.stdout.isatty():
+        click.echo(data.decode(codec), nl=False)
     else:
         sys.stdout.buffer.write(data)
 
@@ -85,6 +91,20 @@ def _written(answer: Answer, shape: str, encoding: CsvEncoding) -> bytes:
     if shape == "csv":
         return error_csv([answer], encoding)
     return verdict_json(answer) if shape == "json" else receipt(answer)
+
+
+def _registration_written(stored: Registration, shape: str, encoding: CsvEncoding) -> bytes:
+    from pipeline.report.big5 import big5
+    from pipeline.report.register_csv import register_csv
+    from pipeline.report.register_json import register_json
+    from pipeline.report.register_text import registration_text
+
+    if shape == "text":
+        return registration_text(stored.answer, stored.received)
+    if shape == "json":
+        return register_json(stored.answer, stored.sha256, stored.engine, stored.received)
+    written = b"".join(register_csv([stored.answer]))
+    return written if encoding == "utf-8" else big5(written.decode("utf-8-sig"))
 
 
 def _password(prompt: bool) -> str:

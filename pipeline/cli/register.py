@@ -7,20 +7,18 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from pipeline.cli.options import Moment, now
+from pipeline.cli.register_load import load, read_file
 from pipeline.outcome import Envelope
 from pipeline.register.limits import REGISTER_LIMITS
 from pipeline.version import ENGINE
 
 if TYPE_CHECKING:  # importing the engine compiles it, which is to be announced first
     from pipeline.register.check import Checked
-
-_STDIN = "-"
 
 
 @click.group("register", short_help="健保卡整批註冊檔 files of card registrations")
@@ -107,6 +105,9 @@ def show_rules(codes: tuple[str, ...], shape: str) -> int:
     return 0
 
 
+command.add_command(load)
+
+
 @dataclass
 class _Worst:
     """The worst exit code so far."""
@@ -129,23 +130,11 @@ def _answers(
     from rules.registrations import load_registration_plan
 
     for file in files:
-        payload = _read(file)
+        payload = read_file(file)
         envelope = Envelope(received_at, name=name or file)
         checked = check_registration(payload, envelope, load_registration_plan())
         whole = len(payload) <= REGISTER_LIMITS.file_bytes
         yield checked, sha256(payload).hexdigest() if whole else None
-
-
-def _read(file: str) -> bytes:
-    """The bytes of a file, and one more than it may have where it has more."""
-    most = REGISTER_LIMITS.file_bytes + 1
-    if file == _STDIN:
-        return sys.stdin.buffer.read(most)
-    try:
-        with Path(file).open("rb") as opened:
-            return opened.read(most)
-    except OSError as error:
-        raise click.UsageError(f"檔案無法讀取 can't be read: {file!r} ({error.strerror})") from None
 
 
 def _write_json(answers: Iterator[tuple[Checked, str | None]]) -> int:

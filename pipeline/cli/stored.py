@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import click
@@ -12,25 +13,61 @@ import pyarrow.dataset as ds
 
 from pipeline.archive import read_archived
 from pipeline.report.answer import Answer
+from pipeline.report.register_stored import StoredRegistration, stored_registration
+from pipeline.report.register_words import Received
 from pipeline.report.stored import stored_answer
 from pipeline.settings import Settings
 from pipeline.store.delta import DeltaTables
 from pipeline.store.layout import Layout, layout_of, read_config
 from rules import load_plan
+from rules.registrations import load_registration_plan
+from schemas.tables import REGISTRATION
 
 
 def answer_from_store(store_uri: str, upload_id: str, settings: Settings) -> Answer:
     """The answer to a stored upload. Raises ``click.UsageError`` if there is no such upload."""
-    layout = layout_of(store_uri)
-    if read_config(layout) is None:
-        raise click.UsageError(f"沒有這個資料庫 there is no store at {store_uri}")
-    tables = DeltaTables(layout)
+    layout, tables = _opened(store_uri)
     upload = _upload(tables, upload_id)
     if upload["redelivery_of"]:
         upload = _upload(tables, upload["redelivery_of"])
     findings = _rows(tables, "findings", upload["upload_id"])
     payload = _payload(layout, bytes.fromhex(upload["sha256"]))
     return stored_answer(upload, findings, payload, load_plan(), settings.limits)
+
+
+@dataclass(frozen=True)
+class Registration:
+    """The answer to a stored file of card registrations, and its receipt.
+
+    ``sha256`` is None where its bytes were not kept.
+    """
+
+    answer: StoredRegistration
+    received: Received
+    sha256: str | None
+    engine: str
+
+
+def registration_from_store(store_uri: str, upload_id: str) -> Registration | None:
+    """The answer to a stored registration file, ``None`` for an upload of visits.
+
+    Raises ``click.UsageError`` if there is no such upload.
+    """
+    layout, tables = _opened(store_uri)
+    upload = _upload(tables, upload_id)
+    if upload["mode"] != REGISTRATION:
+        return None
+    first = upload["redelivery_of"]
+    if first:
+        upload = _upload(tables, first)
+    findings = _rows(tables, "findings", upload["upload_id"])
+    payload = _payload(layout, bytes.fromhex(upload["sha256"]))
+    return Registration(
+        stored_registration(upload, findings, payload, load_registration_plan()),
+        Received(upload_id, first),
+        None if payload is None else upload["sha256"],
+        upload["engine"],
+    )
 
 
 def answers_from_store(
@@ -47,6 +84,13 @@ def answers_from_store(
         payload = _payload(layout, bytes.fromhex(upload["sha256"]))
         found = findings[upload["upload_id"]]
         yield upload["upload_id"], stored_answer(upload, found, payload, plan, settings.limits)
+
+
+def _opened(store_uri: str) -> tuple[Layout, DeltaTables]:
+    layout = layout_of(store_uri)
+    if read_config(layout) is None:
+        raise click.UsageError(f"沒有這個資料庫 there is no store at {store_uri}")
+    return layout, DeltaTables(layout)
 
 
 def _upload(tables: DeltaTables, upload_id: str) -> dict[str, Any]:

@@ -75,6 +75,11 @@ class Checked:
     judged: Judged | None
 
     @property
+    def plan_hash(self) -> str:
+        """The plan that judged."""
+        return self.plan.hash
+
+    @property
     def taken(self) -> bool:
         """Whether the good rows are taken: nothing rejects the file as a whole."""
         if self.judged is None:

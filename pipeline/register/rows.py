@@ -6,6 +6,7 @@ from datetime import UTC
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.arrow import text_column
 from pipeline.outcome import Verdict
@@ -44,6 +45,9 @@ def registration_rows(checked: Checked, upload_id: str, sequence: int) -> pa.Tab
         "plan": checked.plan.hash,
     }
     columns = dict(zip(_STORED, texts, strict=True))
+    columns["registration_key"] = pc.binary_join_element_wise(
+        pa.scalar(same["insured_unit"], pa.string()), texts[0], ""
+    )
     columns |= {"row": rows + 1, "byte_offset": place[:, 0], "byte_length": place[:, 1]}
     return pa.Table.from_arrays(
         [

@@ -9,9 +9,8 @@ import csv
 import io
 from collections.abc import Iterable, Iterator
 
-from pipeline.register.check import Checked
 from pipeline.report.error_csv import neutralised
-from pipeline.report.register_words import place
+from pipeline.report.register_words import FileAnswer, place
 from pipeline.report.texts import Text, field_name, refusal_text, rule_text
 
 COLUMNS = (
@@ -21,7 +20,7 @@ COLUMNS = (
 _LONGEST_TEXT = 4_000
 
 
-def register_csv(answers: Iterable[Checked]) -> Iterator[bytes]:
+def register_csv(answers: Iterable[FileAnswer]) -> Iterator[bytes]:
     """Pieces of one CSV with CRLF: the header, then the findings of each file in turn. ``line`` is
     the row as a spreadsheet numbers it; a refusal has a row without field."""
     yield "\ufeff".encode() + _line(COLUMNS)
@@ -36,7 +35,7 @@ def _line(cells: Iterable[object]) -> bytes:
     return text.getvalue().encode()
 
 
-def _rows(checked: Checked) -> Iterator[tuple[object, ...]]:
+def _rows(checked: FileAnswer) -> Iterator[tuple[object, ...]]:
     name, refusal = neutralised(checked.name), checked.refusal
     if refusal is not None:
         text = refusal_text(checked.plan, refusal)

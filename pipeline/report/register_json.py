@@ -6,22 +6,25 @@ from collections import Counter
 
 import orjson
 
-from pipeline.register.check import Checked, RowFinding
+from pipeline.register.check import RowFinding
 from pipeline.report.masking import masked, without_ids
 from pipeline.report.printable import shortened
-from pipeline.report.register_words import STATES, unit_and_date
+from pipeline.report.register_words import STATES, FileAnswer, Received, unit_and_date
 from pipeline.report.texts import refusal_text, rule_text
 
 
-def register_json(checked: Checked, sha256: str | None, engine: str) -> bytes:
-    """One line of UTF-8 ending in LF. ``sha256`` is None for a file too large to be read whole."""
+def register_json(
+    checked: FileAnswer, sha256: str | None, engine: str, received: Received | None = None
+) -> bytes:
+    """One line of UTF-8 ending in LF. ``sha256`` is None for a file too large to be read whole;
+    ``received`` is the receipt of one that is stored."""
     counts, findings = checked.counts, list(checked.findings())
     unit, date = unit_and_date(checked)
     out = {
         "upload": without_ids(checked.name),
         "sha256": sha256,
         "engine": engine,
-        "plan": checked.plan.hash,
+        "plan": checked.plan_hash,
         "encoding": checked.encoding or None,
         "unit": unit,
         "date": date,
@@ -36,10 +39,12 @@ def register_json(checked: Checked, sha256: str | None, engine: str) -> bytes:
         "reasons": dict(Counter(finding.code for finding in findings).most_common()),
         "findings": [_finding(checked, finding) for finding in findings],
     }
+    if received is not None:
+        out |= {"upload_id": received.upload_id, "redelivery_of": received.redelivery_of}
     return orjson.dumps(out, option=orjson.OPT_APPEND_NEWLINE)
 
 
-def _refusal(checked: Checked) -> dict[str, object] | None:
+def _refusal(checked: FileAnswer) -> dict[str, object] | None:
     refusal = checked.refusal
     if refusal is None:
         return None
@@ -53,7 +58,7 @@ def _refusal(checked: Checked) -> dict[str, object] | None:
     }
 
 
-def _finding(checked: Checked, finding: RowFinding) -> dict[str, object]:
+def _finding(checked: FileAnswer, finding: RowFinding) -> dict[str, object]:
     text = rule_text(checked.plan, finding.rule, finding.code)
     value = masked(finding.field, finding.value)
     return {

@@ -28,8 +28,10 @@ file (U fields) rejects the file as a whole, one on a row (R fields) that row on
 - A row is a line. A cell may stand in quotation marks; blanks around it are no part of it.
 - At most {REGISTER_LIMITS.file_bytes:,} bytes, {REGISTER_LIMITS.rows:,} rows and \
 {REGISTER_LIMITS.lines:,} lines, blank ones among them.
-- Accepted rows are the table `registrations`; the row of a person with the highest sequence counts
-  (assumed).
+- `nhi-upload register load FILE --store URI` takes a file into a store: its bytes, a row of
+  `uploads`, its findings, and the accepted rows in `registrations`, all of it or nothing.
+- `registrations` has one row a person and insured unit, the accepted one received last (assumed). A
+  file takes nobody away, and units don't replace each other's rows.
 """
 
 

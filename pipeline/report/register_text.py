@@ -5,16 +5,17 @@ As document 002 promises it: how many rows are good, how many are not, and why. 
 
 from __future__ import annotations
 
+from io import StringIO
 from itertools import groupby, islice
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.register.check import Checked, RowFinding
+from pipeline.register.check import RowFinding
 from pipeline.report.masking import masked, without_ids
 from pipeline.report.printable import printable
-from pipeline.report.register_words import STATES, place, unit_and_date
+from pipeline.report.register_words import STATES, FileAnswer, Received, place, unit_and_date
 from pipeline.report.texts import refusal_text, rule_text
 
 _SHOWN_CHARACTERS = 40
@@ -26,14 +27,29 @@ _SEVERITIES = {
 }
 
 
-def show_registration(checked: Checked, console: Console, details: int) -> None:
-    """Print one answer; at most ``details`` places a reason, the rest as an exact number."""
+def registration_text(checked: FileAnswer, received: Received) -> bytes:
+    """The answer to a stored file with every place, as a file: UTF-8, LF."""
+    screen = Console(file=StringIO(), width=120, highlight=False, markup=False, emoji=False)
+    show_registration(checked, screen, details=checked.counts.rows, received=received)
+    assert isinstance(screen.file, StringIO)  # noqa: S101
+    return screen.file.getvalue().encode()
+
+
+def show_registration(
+    checked: FileAnswer, console: Console, details: int, received: Received | None = None
+) -> None:
+    """Print one answer; at most ``details`` places a reason, the rest as an exact number.
+
+    ``received`` is the receipt of a file that is stored.
+    """
     _, zh, en = STATES[checked.worst]
     mark = "✗" if checked.worst else "✓"
     name = printable(without_ids(checked.name))
     _say(
         console, Text.assemble((name, "bold"), "  ", (f"{mark} {zh} {en}", _STYLES[checked.worst]))
     )
+    if received is not None:
+        _show_receipt(received, console)
     unit, date = unit_and_date(checked)
     if unit and date:
         _say(console, Text(f"  投保單位 insured unit {unit}，日期 date {date}"))
@@ -44,7 +60,14 @@ def show_registration(checked: Checked, console: Console, details: int) -> None:
     console.print()
 
 
-def _show_findings(checked: Checked, console: Console, details: int) -> None:
+def _show_receipt(received: Received, console: Console) -> None:
+    _say(console, Text(f"  收件編號 upload id {received.upload_id}"))
+    if received.redelivery_of is not None:
+        first = received.redelivery_of
+        _say(console, Text(f"  重送，沒有任何變更；首次收件 sent again, nothing changed: {first}"))
+
+
+def _show_findings(checked: FileAnswer, console: Console, details: int) -> None:
     c = checked.counts
     counts = (
         f"  列 rows {c.rows:,}：成功 good {c.accepted:,}（其中提示 warned {c.warned:,}）、"
@@ -63,7 +86,7 @@ def _say(console: Console, text: Text) -> None:
     console.print(text, soft_wrap=True)
 
 
-def _show_refusal(checked: Checked, console: Console) -> None:
+def _show_refusal(checked: FileAnswer, console: Console) -> None:
     refusal = checked.refusal
     assert refusal is not None  # noqa: S101
     text = refusal_text(checked.plan, refusal)
@@ -75,7 +98,9 @@ def _show_refusal(checked: Checked, console: Console) -> None:
             _say(console, Text("    " + printable(said, _LONGEST_TEXT)))
 
 
-def _show_group(checked: Checked, group: list[RowFinding], console: Console, details: int) -> None:
+def _show_group(
+    checked: FileAnswer, group: list[RowFinding], console: Console, details: int
+) -> None:
     first = group[0]
     text = rule_text(checked.plan, first.rule, first.code)
     style, severity = _SEVERITIES[first.severity]

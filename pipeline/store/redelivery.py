@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.outcome import Mode
 from pipeline.store.delta import DeltaTables
+from schemas.tables import StoreMode
 
 _COLUMNS = ["name", "sha256", "upload_id", "institution", "status", "refusal_code", "redelivery_of",
             "mode", "sequence"]  # fmt: skip
@@ -28,7 +28,7 @@ class FirstReceipt:
 class Redeliveries:
     """Looks first in what is not committed yet, then in ``uploads``."""
 
-    def __init__(self, tables: DeltaTables, mode: Mode) -> None:
+    def __init__(self, tables: DeltaTables, mode: StoreMode) -> None:
         self._tables = tables
         self._mode = mode
         self._recent: dict[tuple[str, str], FirstReceipt] = {}

@@ -11,14 +11,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.archive import Archive
-from pipeline.outcome import Mode
 from pipeline.store.appended import append, batch_row
 from pipeline.store.committer import Committer
 from pipeline.store.delta import TableCommit
@@ -26,11 +25,18 @@ from pipeline.store.failures import write_failures
 from pipeline.store.layout import DEFAULT_BUCKETS
 from pipeline.store.opening import WAIT_SECONDS, Tell, open_tables
 from pipeline.store.redelivery import Redeliveries
+from pipeline.store.registrations import Registrations
 from pipeline.store.state_db import Marker
 from pipeline.store.state_rebuild import open_state
 from pipeline.store.tracks import TrackTables
 from pipeline.store.uploads import Uploads
-from schemas.tables import Track
+from schemas.tables import StoreMode, Track
+
+_TRACKS: Final[dict[StoreMode, tuple[Track, ...]]] = {
+    "official": ("official", "v1"),
+    "precheck": ("precheck",),
+    "registration": (),
+}
 
 __all__ = ["WAIT_SECONDS", "Store", "open_store"]
 
@@ -38,23 +44,23 @@ __all__ = ["WAIT_SECONDS", "Store", "open_store"]
 class Store:
     """An open store, for one mode and one process. Made by ``open_store``."""
 
-    def __init__(self, committer: Committer, mode: Mode, tell: Tell | None = None) -> None:
+    def __init__(self, committer: Committer, mode: StoreMode, tell: Tell | None = None) -> None:
         self.buckets = committer.config.buckets
         self._committer = committer
         self._layout = committer.layout
         self._staged: dict[str, list[pa.Table]] = defaultdict(list)
         self._uploads = Uploads(self._layout, committer.tables)
+        self._registrations = Registrations(self._layout, committer.tables)
         self._sequence = committer.last_sequence
         self._first_sequence = self._sequence + 1
         self.redeliveries = Redeliveries(committer.tables, mode)
-        tracks: tuple[Track, ...] = ("official", "v1") if mode == "official" else ("precheck",)
         now = Marker(committer.batch, self._sequence)
         self._tracks = {
             track: TrackTables(
                 committer, track,
                 partial(open_state, self._layout, committer.tables, track, now, tell),
             )
-            for track in tracks
+            for track in _TRACKS[mode]
         }  # fmt: skip
         self.archive = Archive(self._layout.raw)
 
@@ -86,6 +92,8 @@ class Store:
         if table == "uploads":
             self._uploads.stage(rows)
             self.redeliveries.remember(rows)
+        elif table == "registrations":
+            self._registrations.stage(rows)
         elif len(rows):
             self._staged[table].append(rows)
 
@@ -127,6 +135,7 @@ class Store:
     def _write(self, batch: int) -> list[TableCommit]:
         """Every data file of a batch, by table, in the order of their commits."""
         commits = [commit for track in self._tracks.values() for commit in track.write(batch)]
+        commits += self._registrations.write(batch)
         for name, rows in sorted(self._staged.items()):
             commits.append(append(self._layout, name, batch, pa.concat_tables(rows)))
         if not self._uploads.only_redelivered:
@@ -140,7 +149,7 @@ class Store:
 @contextmanager
 def open_store(
     uri: str | Path,
-    mode: Mode = "official",
+    mode: StoreMode = "official",
     *,
     buckets: int = DEFAULT_BUCKETS,
     wait_seconds: float = WAIT_SECONDS,

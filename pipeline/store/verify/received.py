@@ -42,6 +42,7 @@ def counts(stored: Stored) -> Found:
     uploads = stored.scan("uploads").filter(_TAKEN, pl.col("redelivery_of").is_null())
     of_record = (
         stored.scan("findings")
+        .filter(pl.col("record") > 0)  # 0: a registration file itself, which is no record
         .group_by("upload_id", "record")
         .agg(rejects=_REJECTS.any())
         .group_by("upload_id")
