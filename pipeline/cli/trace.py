@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _MOST_CANDIDATES = 50
 _NOTHING_FOUND = 1
 _DIGITS = re.compile(r"[0-9]{13}")
+_TREATMENT_ID = re.compile(r"[0-9A-Z]{20}")
 
 
 class CardMoment(click.ParamType[str]):
@@ -97,7 +98,7 @@ def command(
     if upload_id is not None and record is not None:
         rows, trace = _of_record(uri, rows, upload_id, record, most_uploads)
     else:
-        visit = Visit((treatment_id or "").strip().upper(), institution, person, moment)
+        visit = Visit(_treatment_id(treatment_id or ""), institution, person, moment)
         found = _of_visit(rows, visit, most_uploads, clear)
         if found is None:
             return _NOTHING_FOUND
@@ -105,6 +106,18 @@ def command(
     if raw:
         return _write_bytes(rows, trace, order)
     return _tell(trace, shape, clear=clear, xml=xml)
+
+
+def _treatment_id(given: str) -> str:
+    """What was typed, as treatment ids are written. Raises ``click.UsageError``."""
+    text = given.strip().upper()
+    if not _TREATMENT_ID.fullmatch(text):
+        raise click.UsageError(
+            "就醫識別碼是 20 碼英數字；內容不符的紀錄請以 --upload 與 --record 查。"
+            "A treatment id has 20 letters and digits; for records with anything else give "
+            "--upload and --record"
+        )
+    return text
 
 
 def _of_visit(rows: Rows, visit: Visit, most_uploads: int, clear: bool) -> Trace | None:
@@ -125,6 +138,7 @@ def _of_visit(rows: Rows, visit: Visit, most_uploads: int, clear: bool) -> Trace
 
 def _tell_candidates(candidates: Sequence[Row], clear: bool) -> None:
     from pipeline.report.masking import masked
+    from pipeline.report.printable import printable
 
     click.echo(
         "特殊碼不能單獨指出一筆就醫，請加 --institution、--person、--moment\n"
@@ -133,10 +147,9 @@ def _tell_candidates(candidates: Sequence[Row], clear: bool) -> None:
     )
     for row in candidates:
         person = row["M03"] if clear else masked("M03", row["M03"])
-        click.echo(
-            f"--institution {row['M05']} --person {person} --moment {row['M11']}"
-            f"  （--upload {row['upload_id']} --record {row['record']}）"
-        )
+        who = f"--institution {printable(row['M05'])} --person {printable(person or '—')}"
+        when = f"--moment {printable(row['M11'])}"
+        click.echo(f"{who} {when}  （--upload {row['upload_id']} --record {row['record']}）")
     if len(candidates) == _MOST_CANDIDATES:
         click.echo(f"只列出最後 {_MOST_CANDIDATES} 筆 only the last are listed", err=True)
     if not candidates:

@@ -189,6 +189,7 @@ def test_nothing_found_is_told(store: Path, capsys: pytest.CaptureFixture[str]) 
     assert main(["trace", nobody, "--store", str(store), "--mode", "precheck"]) == 1
     assert main(["trace", "--upload", "0" * 26, "--record", "1", "--store", str(store)]) == 64
     assert main(["trace", RX.id, "--store", str(store), "--raw"]) == WRONG_USAGE
+    assert main(["trace", "A123456789", "--store", str(store)]) == WRONG_USAGE
     assert main(["trace", RX.id, "--upload", "x", "--store", str(store)]) == WRONG_USAGE
 
 
