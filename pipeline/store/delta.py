@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import pyarrow as pa
+import pyarrow.fs as fs
 from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Schema
 from deltalake.transaction import AddAction, RemoveAction, Transaction
 
@@ -131,7 +132,10 @@ class DeltaTables:
 
     def dataset(self, name: str) -> pa.dataset.Dataset:
         """The table's current rows, to be filtered and read in part."""
-        return self._handle(name).to_pyarrow_dataset()
+        # With delta-rs's own filesystem an Arrow thread may free Python memory after the
+        # interpreter has ended, which aborts a process that had done its work.
+        files = fs.SubTreeFileSystem(str(self._layout.table(name)), fs.LocalFileSystem())
+        return self._handle(name).to_pyarrow_dataset(filesystem=files)
 
     def commit(self, change: TableCommit, batch: int, now_ms: int) -> None:
         """Commit a batch's files to a table, unless it has that batch or a later one."""
