@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +19,7 @@ from pipeline.store.layout import (
     layout_of,
     locked,
     read_config,
+    sync_folder,
     write_config,
 )
 from pipeline.store.logs import drop_torn
@@ -54,6 +55,7 @@ def open_tables(
     try:
         with write_failures():
             committer = _at_hand(layout, buckets or DEFAULT_BUCKETS, tell)
+            _keep_names(layout)
         yield committer
     finally:
         lock.__exit__(None, None, None)
@@ -85,6 +87,19 @@ def _at_hand(layout: Layout, buckets: int, tell: Tell | None) -> Committer:
     tables = DeltaTables(layout)
     tables.create_missing()
     return Committer(layout, config, tables)
+
+
+def _keep_names(layout: Layout) -> None:
+    """Make the store's own folders durable before anything in them is relied on.
+
+    A synced file in a folder whose name is lost with the power is lost as well.
+    """
+    for folder in (layout.raw, layout.state("official").parent):
+        folder.mkdir(exist_ok=True)
+    sync_folder(layout.root / "tables")
+    sync_folder(layout.root)
+    with suppress(PermissionError):  # what holds the store may not be ours to read
+        sync_folder(layout.root.parent)
 
 
 def _new(layout: Layout, buckets: int) -> StoreConfig:
