@@ -91,6 +91,15 @@ class Disk:
             case Kind.SYNC_ALL:
                 self._sync_all(self._top)
 
+    def names(self, path: Path) -> list[str]:
+        """The names that now are in a folder, for anybody to see."""
+        try:
+            folder = self._at(str(path))
+        except KeyError:
+            return []
+        assert isinstance(folder, Folder)
+        return list(folder.now)
+
     def leave(self, target: Path, power: Power, seed: int = 0) -> None:
         """Write out what is left when the power fails now."""
         rng = Random(seed) if power is Power.MIXED else None

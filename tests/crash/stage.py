@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ import pytest
 from crash.children import NO_FAULT, Ended, Host
 from crash.faults import MISSING, Fault
 from crash.uploads import write_uploads
-from crash.whole import Said, difference, said
+from crash.whole import Said, assert_stored, difference, said
 
 MEMORY = "/dev/shm"  # where there is one: hundreds of runs need not wait for a real disk
 
@@ -79,10 +79,14 @@ class Stage:
         """A command of ``nhi-upload`` to its end."""
         return self.host.do("command", watch=[world.folder], arguments=list(arguments), **keywords)
 
-    def assert_ends_well(self, world: World) -> None:
-        """Run again: all must be as if nothing had happened. The world is gone afterwards."""
+    def assert_ends_well(self, world: World, seen: Iterable[str] = ()) -> None:
+        """Run again: all must be as if nothing had happened. The world is gone afterwards.
+
+        ``seen`` are receipts that somebody may have read before: what they say must stand.
+        """
         ended = self.take(world)
         assert ended.code == 0, ended.said
+        assert_stored(world.store, seen)
         told = difference(world.said(), self.expected)
         assert not told, "\n".join(told)
         shutil.rmtree(world.folder)

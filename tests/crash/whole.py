@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import ndiff
 from hashlib import sha256
@@ -90,6 +91,13 @@ def _rows(rows: pl.DataFrame, uploads: pl.DataFrame) -> Rows:
             rows = rows.join(names, on=column, how="left").drop(column)
     chosen = rows.select(sorted(set(rows.columns) - set(CLOCKS)))
     return sorted(repr(row) for row in chosen.iter_rows())
+
+
+def assert_stored(store: Path, receipts: Iterable[str]) -> None:
+    """The uploads that these receipts (file names) tell of are in the store."""
+    uploads = set(pl.read_delta(str(store / "tables" / "uploads"))["upload_id"])
+    told = {UPLOAD_ID.findall(name.encode())[0].decode() for name in receipts}
+    assert told <= uploads, f"{len(told - uploads)} uploads have a receipt and are lost"
 
 
 def _receipts(folder: Path, uploads: pl.DataFrame) -> dict[str, bytes]:
