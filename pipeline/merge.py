@@ -15,7 +15,7 @@ import numpy.typing as npt
 from pipeline.columns import Int32, Int64, UInt8
 from pipeline.kernels import merge as kernels
 from pipeline.kernels.merge_faults import DELETE, UNTOUCHED
-from pipeline.keys import UInt32, months
+from pipeline.keys import Numbering, UInt32, months
 from pipeline.recall import Known
 from pipeline.state_items import Items
 
@@ -116,26 +116,59 @@ def merge(
         standing=np.full(count, -1, np.int64),
         standing_record=np.full(count, -1, np.int32),
     )
-    held, at = list[Hold](), 0
+    crowds, held, at = _crowds(known, work), list[Hold](), 0
     if live_visits is not None:
         for start, stop in _large_deletes(work, policy):
-            _run(work, at, start, policy, severities, merged)
+            _run(work, at, start, policy, severities, merged, crowds)
             hold = _hold(known, merged, work, slice(start, stop), policy, live_visits)
             if hold:
                 held.append(hold)
             at = stop if hold else start
-    _run(work, at, count, policy, severities, merged)
+    _run(work, at, count, policy, severities, merged, crowds)
     return replace(merged, held=tuple(held))
 
 
+@dataclass(frozen=True)
+class _Crowds:
+    """How many live visits a person has at one second, in all and by institution (a crowd).
+
+    ``of_record``, ``of_entry`` number the crowds, of what is not live none; ``at_moment`` and
+    ``size`` count. Counts, since nothing bounds how many visits claim the same second.
+    """
+
+    of_record: Int32
+    of_entry: Int32
+    at_moment: Int32
+    size: Int32
+
+
+def _crowds(known: Known, work: Work) -> _Crowds:
+    """Those before a merge; the kernel changes them."""
+    live = known.live == 1
+    at = np.concatenate([known.moment, known.moment[work.records["entry"]]])
+    owner = np.concatenate([known.entries["owner"], work.visits["owner"]])
+    pairs = np.column_stack([at.astype(np.uint64), owner])
+    numbering = Numbering(len(pairs), pairs.tobytes())
+    of_entry, of_record = np.split(numbering.numbers(pairs), [len(live)])
+    moments = int(known.moment.max(initial=-1)) + 1
+    return _Crowds(
+        of_record,
+        np.where(live, of_entry, kernels.NOWHERE).astype(np.int32),
+        np.bincount(known.moment[live], minlength=moments).astype(np.int32),
+        np.bincount(of_entry[live], minlength=len(numbering.keys)).astype(np.int32),
+    )
+
+
 def _run(
-    work: Work, start: int, stop: int, policy: MergePolicy, severities: Severities, merged: Merged
-) -> None:
+    work: Work, start: int, stop: int, policy: MergePolicy, severities: Severities,
+    merged: Merged, crowds: _Crowds,
+) -> None:  # fmt: skip
     after = merged.after
     kernels.merge(
         work.records, work.visits, start, stop, policy.correction_months, severities.rejecting,
-        severities.untold, after.entries, after.live, after.group, after.issuer, after.source_of,
-        after.slots, merged.touched, merged.holder, merged.done, merged.first, merged.standing,
+        severities.untold, after.entries, after.live, after.issuer, after.source_of, after.moment,
+        crowds.of_record, crowds.of_entry, crowds.at_moment, crowds.size, after.slots,
+        merged.touched, merged.holder, merged.done, merged.first, merged.standing,
         merged.standing_record, merged.broken,
     )  # fmt: skip
 

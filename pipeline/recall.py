@@ -27,15 +27,13 @@ class Known:
     """The state of what a batch touches, as the merge kernel takes it.
 
     Per entry (a visit key): ``entries``, ``live``, ``moment`` (a number for person and second),
-    ``group`` (the next entry of the same moment, in a ring), ``source_of`` (the ledger row its
-    version holds refills of, or -1; for the records' own keys only). Per ledger row:
-    ``prescriptions`` (keys), ``issuer`` (its entry), ``slots``.
+    ``source_of`` (the ledger row its version holds refills of, or -1; for the records' own keys
+    only). Per ledger row: ``prescriptions`` (keys), ``issuer`` (its entry), ``slots``.
     """
 
     entries: Items
     live: UInt8
     moment: Int32
-    group: Int32
     source_of: Int32
     prescriptions: UInt64
     issuer: Int32
@@ -83,7 +81,7 @@ def recall(state: State, visits: Items, normal: UInt8, original: UInt64) -> tupl
     known["high"], known["low"] = entries.keys[:, 0], entries.keys[:, 1]
     known[at], live[at] = np.concatenate([first, second]), 1
     known["flags"] = flags_of(known["type"]) | (known["flags"] & COUNTS)
-    moment = Numbering(len(known), b"").numbers(moment_parts(entries.keys))
+    moment = Numbering(len(known), entries.keys.tobytes()).numbers(moment_parts(entries.keys))
 
     ids = np.flatnonzero(normal == 1)
     asked = np.concatenate([own[ids], new_sources, old_sources])
@@ -96,9 +94,7 @@ def recall(state: State, visits: Items, normal: UInt8, original: UInt64) -> tupl
     source_of = np.where((live == 1) & (known["flags"] & DISPENSES == 0), row, -1)
     source_of = source_of.astype(np.int32)
     source_of[entries.numbers(keys_of(earlier))] = row[at_old]
-    found = Known(
-        known, live, moment, _rings(moment), source_of, prescriptions, issuer, slots
-    )  # fmt: skip
+    found = Known(known, live, moment, source_of, prescriptions, issuer, slots)
     places = Places(entry, *(np.full(len(own), -1, np.int32) for _ in range(3)))
     places.original[named], places.source[dispensing] = originals, row[at_new]
     places.own[ids] = row[entry[ids]]
@@ -123,18 +119,6 @@ def _dispenses(items: Items) -> Bools:
 def _sources(items: Items) -> UInt64:
     """The prescriptions that visits dispense."""
     return np.column_stack([items["original_high"], items["original_low"]])
-
-
-def _rings(moment: Int32) -> Int32:
-    """For every entry the next one of its moment, the first after the last."""
-    order = np.argsort(moment, kind="stable").astype(np.int32)
-    ends = np.flatnonzero(np.diff(moment[order], append=-1))
-    starts = np.flatnonzero(np.diff(moment[order], prepend=-1))
-    following = np.roll(order, -1)
-    following[ends] = order[starts]
-    group = np.empty_like(order)
-    group[order] = following
-    return group
 
 
 def _issues(items: Items) -> Bools:

@@ -43,6 +43,7 @@ from pipeline.kernels.merge_faults import (
 )  # fmt: skip
 from pipeline.state_items import CANCELLED, DISPENSED, OPEN, SLOT, VISIT, Items
 
+NOWHERE = -1  # the crowd of what is not live
 _SECOND_REFILL = 1
 
 
@@ -73,6 +74,21 @@ def _take(slots: Items, p: int, place: int, new: Any, status: int) -> bool:
     if status == DISPENSED:
         slot.high, slot.low, slot.record = new.high, new.low, new.record
     return True
+
+
+@helper
+def _count(
+    v: int, now: int, crowd_of: Int32, moment: Int32, at_moment: Int32, in_crowd: Int32
+) -> None:
+    """Count an entry where it is live now: in the crowd ``now``, in none for ``NOWHERE``."""
+    before = crowd_of[v]
+    if before != NOWHERE:
+        in_crowd[before] -= 1
+        at_moment[moment[v]] -= 1
+    if now != NOWHERE:
+        in_crowd[now] += 1
+        at_moment[moment[v]] += 1
+    crowd_of[v] = now
 
 
 @helper
@@ -179,12 +195,12 @@ _items, _slots, _records = from_dtype(VISIT)[::1], from_dtype(SLOT)[:, ::1], fro
 
 
 @kernel(void(_records, _items, scalar, scalar, scalar, scalar, scalar, _items, u8, i32, i32, i32,
-             _slots, u8, i32, u8, u8, i64, i32, u32))  # fmt: skip
+             i32, i32, i32, i32, _slots, u8, i32, u8, u8, i64, i32, u32))  # fmt: skip
 def merge(
     records: Items, visits: Items, start: int, stop: int, window: int, rejecting: int, untold: int,
-    entries: Items, live: UInt8, group: Int32, issuer: Int32, source_of: Int32, slots: Items,
-    touched: UInt8, holder: Int32, done: UInt8, first: UInt8, standing: Int64,
-    standing_record: Int32, out: UInt32,
+    entries: Items, live: UInt8, issuer: Int32, source_of: Int32, moment: Int32, crowd: Int32,
+    crowd_of: Int32, at_moment: Int32, in_crowd: Int32, slots: Items, touched: UInt8,
+    holder: Int32, done: UInt8, first: UInt8, standing: Int64, standing_record: Int32, out: UInt32,
 ) -> None:  # fmt: skip
     """Work through records in sequence order over the state they touch.
 
@@ -192,8 +208,10 @@ def merge(
     version). ``rejecting`` are the bits that reject, ``untold`` those that are neither told nor
     reject but leave a D, C or E without effect. Per entry, changed: ``entries``, ``live``,
     ``source_of`` (ledger row it holds refills of, or -1), ``holder`` (the record that is the live
-    version now, ``UNTOUCHED`` or ``GONE``); ``group`` links the visits of a person at one second
-    in a ring. Per ledger row: ``issuer`` (its entry), ``slots`` (48 places) and ``touched``.
+    version now, ``UNTOUCHED`` or ``GONE``) and ``crowd_of``, its crowd: the live visits of a
+    person at one second (``moment``) at one institution. ``crowd`` is that of each record,
+    ``at_moment`` and ``in_crowd`` count them. Per ledger row: ``issuer`` (its entry), ``slots`` (48
+    places) and ``touched``.
     Answers per record: ``done`` (it belongs in the history), ``first`` (a put of a key that was
     not live), ``standing``/``standing_record`` (the version that stands after a rejected put, -1
     for none) and ``out``, the bits of what is broken.
@@ -207,16 +225,22 @@ def merge(
         if record.action == PUT:
             first[i] = live[v] == 0
             broken = (
-                put_faults(record, new, entries, live, group, issuer, source_of, slots, window)
+                put_faults(
+                    record, new, at_moment[moment[v]] > in_crowd[crowd[i]], entries, live, issuer,
+                    source_of, slots, window,
+                )
                 & ~untold
-            )
+            )  # fmt: skip
             if not broken & rejecting:
                 _put(record, new, entries, live, source_of, slots, touched)
+                _count(v, crowd[i], crowd_of, moment, at_moment, in_crowd)
                 done[i], holder[v] = 1, i
         elif record.action != LOOK:
             broken = _take_away(
                 record, new, entries, live, issuer, source_of, slots, touched, rejecting
             )
+            if not live[v]:
+                _count(v, NOWHERE, crowd_of, moment, at_moment, in_crowd)
             if not broken & (rejecting | untold):
                 done[i] = 1
                 if record.action == DELETE:

@@ -180,10 +180,10 @@ def _count_faults(
 
 @helper
 def put_faults(
-    record: Any, new: Any, entries: Items, live: UInt8, group: Int32, issuer: Int32,
+    record: Any, new: Any, elsewhere: bool, entries: Items, live: UInt8, issuer: Int32,
     source_of: Int32, slots: Items, window: int,
 ) -> int:  # fmt: skip
-    """1 to 15."""
+    """1 to 15. ``elsewhere``: another institution has the person at the same second."""
     v = record.entry
     if live[v] and entries[v].owner != new.owner:
         return 1 << NOT_OWN
@@ -192,11 +192,7 @@ def put_faults(
         return 1 << TOO_LATE
     if not new.flags & COUNTS:
         return 0
-    broken, other = 0, group[v]
-    while other != v:
-        if live[other] and entries[other].owner != new.owner:
-            broken |= 1 << SAME_SECOND
-        other = group[other]
+    broken = 1 << SAME_SECOND if elsewhere else 0
     broken |= _original_faults(record, new, entries, live)
     for j in range(2):
         broken |= _refill_faults(record, new, entries, live, issuer, source_of, slots, j)

@@ -13,7 +13,7 @@ NO_ENTRY = -1
 
 @helper
 def _scatter(high: np.uint64, low: np.uint64, seed: np.uint64) -> np.uint64:
-    """A well mixed 64-bit hash of a key; ``seed`` differs per process, against crafted keys."""
+    """A well mixed 64-bit hash of a key; whoever crafts keys must not know ``seed``."""
     mixed = (high ^ seed) * np.uint64(0x9E3779B97F4A7C15)
     mixed ^= mixed >> np.uint64(32)
     mixed = (mixed ^ low) * np.uint64(0xD6E8FEB86659FD93)

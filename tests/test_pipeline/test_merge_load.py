@@ -1,0 +1,79 @@
+"""Records made to be slow to merge cost about what others do."""
+
+from __future__ import annotations
+
+import time
+from hashlib import blake2b
+
+import numpy as np
+
+from pipeline.kernels import table
+from pipeline.kernels.merge_faults import COUNTS, RECORD
+from pipeline.keys import UInt64, pack_text
+from pipeline.merge import Merged, MergePolicy, Severities, Work, merge
+from pipeline.recall import recall
+from pipeline.state import MemoryState
+from pipeline.state_items import VISIT, Items
+
+COUNT = 30_000
+SOME_DAY = 19_000
+SLOWER_AT_MOST = 20  # a quadratic merge is hundreds of times slower
+
+
+def visits(high: UInt64, low: UInt64) -> Items:
+    """Visits of one institution under these keys."""
+    made = np.zeros(len(high), VISIT)
+    made["high"], made["low"] = high, low | np.uint64(1 << 59)
+    made["owner"], made["flags"], made["day"] = pack_text("1199010011"), COUNTS, SOME_DAY
+    made["sequence"], made["record"] = 1, np.arange(len(high)) + 1
+    return made
+
+
+def merged(made: Items) -> Merged:
+    """What comes of them, all in one upload."""
+    normal, no_original = np.ones(len(made), np.uint8), np.zeros((len(made), 2), np.uint64)
+    known, places = recall(MemoryState(), made, normal, no_original)
+    records = np.zeros(len(made), RECORD)
+    for name in ("entry", "original", "own", "source"):
+        records[name] = getattr(places, name)
+    records["normal"] = 1
+    work = Work(records, made, np.zeros(len(made), np.int32))
+    return merge(known, work, MergePolicy(), Severities(rejecting=0))
+
+
+def seconds(made: Items) -> float:
+    """Processor time of the quicker of two merges; all of the visits are taken."""
+    took = []
+    for _ in range(2):
+        start = time.process_time()
+        assert merged(made).done.all()
+        took.append(time.process_time() - start)
+    return min(took)
+
+
+def apart() -> Items:
+    """A visit a second."""
+    number = np.arange(COUNT, dtype=np.uint64)
+    return visits(number << np.uint64(33), number)
+
+
+def test_one_person_at_one_second() -> None:
+    second = np.full(COUNT, 1_000_000 << 33, np.uint64)
+    crowded = visits(second, np.arange(COUNT, dtype=np.uint64))
+    assert seconds(crowded) < SLOWER_AT_MOST * seconds(apart())
+
+
+def test_keys_that_would_collide_under_a_known_seed() -> None:
+    random, found = np.random.default_rng(1), list[UInt64]()
+    seed = np.frombuffer(blake2b(b"", digest_size=8).digest(), np.uint64)[0]
+    while sum(map(len, found)) < COUNT:
+        high = random.integers(0, 1 << 62, 200_000).astype(np.uint64)
+        slot = _hashed(high, seed) & np.uint64((1 << 16) - 1)
+        found.append(high[slot < 1 << 10])
+    crafted = np.concatenate(found)[:COUNT]
+    assert seconds(visits(crafted, np.zeros(COUNT, np.uint64))) < SLOWER_AT_MOST * seconds(apart())
+
+
+def _hashed(high: UInt64, seed: np.uint64) -> UInt64:
+    """What the table makes of moments whose low half is 0."""
+    return np.array([table._scatter(one, np.uint64(0), seed) for one in high], np.uint64)
