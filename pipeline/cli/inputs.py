@@ -6,6 +6,8 @@ import io
 import sys
 from collections.abc import Iterator, Sequence
 
+import click
+
 from pipeline.ingest import find_files, read_uploads
 from pipeline.limits import Limits
 from pipeline.unpack import RATIO_FREE_BYTES, Payload, read_gzip, read_plain, read_zip
@@ -14,13 +16,19 @@ STDIN = "-"
 
 
 def inputs(files: Sequence[str], limits: Limits) -> Iterator[Payload]:
-    """The uploads of files in their order; ``-`` is standard input, packed or plain."""
+    """The uploads of files in their order; ``-`` is standard input, packed or plain.
+
+    Raises ``click.UsageError`` for a folder without any: nothing checked is not all well.
+    """
     for file in files:
         if file == STDIN:
             yield from _standard_input(limits)
         else:
+            found = None
             for found in find_files([file]):
                 yield from read_uploads(found, limits)
+            if found is None:
+                raise click.UsageError(f"資料夾裡沒有上傳檔 no upload files in the folder: {file}")
 
 
 def _standard_input(limits: Limits) -> Iterator[Payload]:

@@ -235,6 +235,14 @@ def test_wrong_usage_is_64_and_says_why(capsysbinary: Out, arguments: list[str])
     assert b"Traceback" not in said.err
 
 
+def test_a_folder_without_uploads_is_not_all_well(capsysbinary: Out, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("no upload")
+    code, said, why = check(capsysbinary, tmp_path)
+    assert (code, said) == (WRONG_USAGE, "")
+    assert "資料夾裡沒有上傳檔" in why
+    assert str(tmp_path) in why
+
+
 def test_our_own_fault_is_70_without_a_trace(
     monkeypatch: pytest.MonkeyPatch, capsysbinary: Out
 ) -> None:
