@@ -6,6 +6,7 @@ state. Nothing here reads or writes.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -118,9 +119,13 @@ def merge(
     )
     crowds, held, at = _crowds(known, work), list[Hold](), 0
     if live_visits is not None:
+        since = Counter[tuple[int, int]]()
         for start, stop in _large_deletes(work, policy):
+            between = np.unique(work.records["entry"][at:start])
+            since.subtract(_live(after, between))
             _run(work, at, start, policy, severities, merged, crowds)
-            hold = _hold(known, merged, work, slice(start, stop), policy, live_visits)
+            since.update(_live(after, between))
+            hold = _hold(after, work, slice(start, stop), policy, live_visits, since)
             if hold:
                 held.append(hold)
             at = stop if hold else start
@@ -182,28 +187,23 @@ def _large_deletes(work: Work, policy: MergePolicy) -> list[tuple[int, int]]:
 
 
 def _hold(
-    known: Known, merged: Merged, work: Work, of: slice, policy: MergePolicy,
-    live_visits: LiveVisits,
+    now: Known, work: Work, of: slice, policy: MergePolicy, live_visits: LiveVisits,
+    since: Counter[tuple[int, int]],
 ) -> Hold | None:  # fmt: skip
-    """Whether an upload is to be held: the first month of which it would delete too much."""
-    now, records = merged.after, work.records[of]
-    owner = work.visits["owner"][of.start]
+    """Whether an upload is to be held: the first month of which it would delete too much.
+    ``since``: how the live visits have changed since ``live_visits`` counted them."""
+    records, owner = work.records[of], int(work.visits["owner"][of.start])
     named = np.unique(records["entry"][records["action"] == DELETE])
-    doomed = _by_month(now, named, owner)
-    suspect = [month for month, deletes in doomed.items() if deletes > policy.held_above]
-    if not suspect:
-        return None
-    everything = np.arange(len(now.live))
-    before, after = _by_month(known, everything, owner), _by_month(now, everything, owner)
-    for month in sorted(suspect):
-        live = live_visits(int(owner), month) + after.get(month, 0) - before.get(month, 0)
-        if doomed[month] >= policy.held_share * live:
-            return Hold(int(work.upload[of.start]), month, doomed[month], live)
+    doomed = _live(now, named)
+    for (whose, month), deletes in sorted(doomed.items()):
+        if whose == owner and deletes > policy.held_above:
+            live = live_visits(owner, month) + since[owner, month]
+            if deletes >= policy.held_share * live:
+                return Hold(int(work.upload[of.start]), month, deletes, live)
     return None
 
 
-def _by_month(state: Known, entries: npt.NDArray[np.integer], owner: np.uint64) -> dict[int, int]:
-    """How many of some entries are live visits of an institution, by visit month."""
-    own = entries[(state.live[entries] == 1) & (state.entries["owner"][entries] == owner)]
-    month, count = np.unique(months(state.entries["day"][own]), return_counts=True)
-    return dict(zip(month.tolist(), count.tolist(), strict=True))
+def _live(state: Known, entries: npt.NDArray[np.integer]) -> Counter[tuple[int, int]]:
+    """How many of some entries are live visits, by institution and visit month."""
+    visits = state.entries[entries[state.live[entries] == 1]]
+    return Counter(zip(visits["owner"].tolist(), months(visits["day"]).tolist(), strict=True))

@@ -7,17 +7,19 @@ from hashlib import blake2b
 
 import numpy as np
 
+from pipeline.columns import Int32
 from pipeline.kernels import table
-from pipeline.kernels.merge_faults import COUNTS, RECORD
+from pipeline.kernels.merge_faults import COUNTS, DELETE, RECORD
 from pipeline.keys import UInt64, pack_text
 from pipeline.merge import Merged, MergePolicy, Severities, Work, merge
 from pipeline.recall import recall
+from pipeline.remember import remember
 from pipeline.state import MemoryState
 from pipeline.state_items import VISIT, Items
 
 COUNT = 30_000
 SOME_DAY = 19_000
-SLOWER_AT_MOST = 20  # a quadratic merge is hundreds of times slower
+SLOWER_AT_MOST = 5  # walking the second takes 400 times as long, the known seed 10 times
 
 
 def visits(high: UInt64, low: UInt64) -> Items:
@@ -77,3 +79,29 @@ def test_keys_that_would_collide_under_a_known_seed() -> None:
 def _hashed(high: UInt64, seed: np.uint64) -> UInt64:
     """What the table makes of moments whose low half is 0."""
     return np.array([table._scatter(one, np.uint64(0), seed) for one in high], np.uint64)
+
+
+def test_many_uploads_that_delete_enough_to_be_looked_at() -> None:
+    of_each = MergePolicy().held_above + 1
+    number = np.arange(2_000 * of_each, dtype=np.uint64)
+    made = visits(number << np.uint64(33), number)
+    in_many = _deleting(made, (number // of_each).astype(np.int32))
+    assert in_many < 20 * _deleting(made, np.zeros(len(made), np.int32))
+
+
+def _deleting(made: Items, upload: Int32) -> float:
+    """Processor time of deleting live visits, none of them held."""
+    state, records = MemoryState(), np.zeros(len(made), RECORD)
+    normal, no_original = np.ones(len(made), np.uint8), np.zeros((len(made), 2), np.uint64)
+    state.put(*remember(recall(state, made, normal, no_original)[0], merged(made)))
+    known, places = recall(state, made, normal, no_original)
+    for name in ("entry", "original", "own", "source"):
+        records[name] = getattr(places, name)
+    records["normal"], records["action"] = 1, DELETE
+    work = Work(records, made, upload)
+    start = time.process_time()
+    after = merge(known, work, MergePolicy(), Severities(0), lambda *_: 10**9)
+    took = time.process_time() - start
+    assert after.done.all()
+    assert not after.held
+    return took
