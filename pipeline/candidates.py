@@ -96,8 +96,9 @@ def _actions(batch: Batch) -> UInt8:
     table = np.full(256, _NO_FORMAT, np.uint8)
     for letter, action in _ACTION_OF_FORMAT.items():
         table[ord(letter)] = action
-    letters = batch.buffer[np.maximum(batch.visits.offset[index], 0)]
-    return np.where(batch.visits.length[index] == 1, table[letters], _NO_FORMAT).astype(np.uint8)
+    single = batch.visits.length[index] == 1  # an absent cell has no offset worth anything
+    letters = batch.buffer[np.where(single, batch.visits.offset[index], 0)]
+    return np.where(single, table[letters], _NO_FORMAT).astype(np.uint8)
 
 
 def _received_months(envelopes: Sequence[Envelope]) -> Int32:

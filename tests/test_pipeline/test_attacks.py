@@ -21,6 +21,7 @@ from pipeline.outcome import Envelope, Refusal
 from pipeline.parse import ParserChoice
 from pipeline.parse_lxml import parse_lxml
 from rules import load_plan
+from schemas import V2
 
 SAMPLES = Path(__file__).parents[1] / "fixtures" / "samples"
 SAMPLE = (SAMPLES / "01_cm_clinic_normal_A.xml").read_bytes()
@@ -118,7 +119,7 @@ def test_a_large_piece_costs_little_more_than_its_bytes(payload: bytes) -> None:
     assert isinstance(decoded, Decoded)
     tracemalloc.start()
     try:
-        answer = parse_lxml(payload, decoded, Limits(), start=0, upload=0)
+        answer = parse_lxml(payload, decoded, Limits(), V2, start=0, upload=0)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

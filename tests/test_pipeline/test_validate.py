@@ -20,11 +20,12 @@ from reference_tables import references_of
 
 from pipeline.columns import FAULT_CODES, Faults
 from pipeline.outcome import Envelope, Findings, Verdict
-from pipeline.validate import TAIPEI, refused, validate
+from pipeline.validate import refused, validate
 from rules import load_plan, load_rules
 from rules.load import load_bases
 from rules.plan import Node, Plan, PlannedRule
 from schemas import ORDER_FIELDS, VISIT_FIELDS, fields
+from tests.proof.engine import envelope_of
 
 RECEIVED = datetime(2025, 4, 2, 12, 55, tzinfo=UTC)
 ENVELOPE = Envelope(RECEIVED)
@@ -59,14 +60,7 @@ def judged_as_by_the_oracle(rows: list[Row]) -> int:
     """Hold the findings on these records against the oracle; how many there are."""
     rules, plan, tables = load_rules(), load_plan(), references_of(rows[0].tables)
     batch = make_batch([(row.record, row.orders) for row in rows], uploads=[1] * len(rows))
-    envelopes = [
-        Envelope(
-            row.received if row.received.tzinfo else row.received.replace(tzinfo=TAIPEI),
-            row.sender,
-            address=row.address,
-        )
-        for row in rows
-    ]
+    envelopes = [envelope_of(row) for row in rows]
     findings, _, _ = validate(batch, plan, envelopes, tables)
     refusals = refused(batch, plan, envelopes, tables)
     for number, row in enumerate(rows):
