@@ -12,6 +12,7 @@ from typing import Any, Final
 import orjson
 import polars as pl
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -34,6 +35,7 @@ _COUNTS: Final = (
     ("orders_rejected", "無效醫令", "invalid"),
 )
 _WAITING: Final = {"held": "待確認 held", "dropped": "已放棄 dropped"}
+_UNBOUNDED: Final = 10_000  # columns of a screen
 _MODES: Final = {"official": "正式", "precheck": "預檢"}
 
 
@@ -85,6 +87,8 @@ def show_results(results: ResultList, console: Console) -> None:
     table.add_column("下載報表\nreceipt", no_wrap=True)
     for number, row in enumerate(results.uploads.iter_rows(named=True), start=1):
         table.add_row(*_cells(number, row))
+    unbounded = console.options.update(max_width=_UNBOUNDED)
+    table.width = Measurement.get(console, unbounded, table).maximum  # no figure is cut to fit
     console.print(table, soft_wrap=True)
     _say(console, "下載 download: nhi-upload receipt UPLOAD_ID --store URI")
     for line in promptness_text(results.promptness):

@@ -81,6 +81,15 @@ def test_screen_says_no_errors_or_how_to_download(
     assert "99.30%" in shown
 
 
+def test_a_narrow_screen_cuts_no_heading_and_no_figure(
+    store: Path, capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wide = results(store, capfdbinary, "text")
+    monkeypatch.setattr("pipeline.cli.console._FILE_WIDTH", 50)
+    assert results(store, capfdbinary, "text") == wide
+    assert "…" not in wide
+
+
 def test_csv_has_a_row_an_upload(store: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     header, *rows = results(store, capfdbinary, "csv").splitlines()
     assert header.startswith("序號 no,上傳識別碼 upload_id,接收日期時間 received_at")
