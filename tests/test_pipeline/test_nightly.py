@@ -179,6 +179,17 @@ def test_metrics_are_a_textfile(store: Path, tmp_path: Path) -> None:
     assert float(values["nhi_upload_nightly_last_success_timestamp_seconds"]) > 1_600_000_000
 
 
+def test_metrics_that_can_not_be_written_are_not_told_as_missing_reports(
+    store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    assert run(store, tmp_path / "out", "--metrics", str(tmp_path / "file" / "x.prom")) == 70
+    said = capsys.readouterr().err
+    assert "報表已完成" in said
+    assert "x.prom" in said
+    assert (tmp_path / "out" / "latest").exists()
+
+
 @pytest.mark.parametrize(
     ("tally", "band"),
     [

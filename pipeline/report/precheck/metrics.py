@@ -11,7 +11,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry, Gauge, write_to_textfile
 
 from pipeline.comparison.country import Country
-from pipeline.report.precheck.folder import write_failures
+from pipeline.errors import ReportWriteError
 from pipeline.report.precheck.nightly import Nightly
 
 _PREFIX = "nhi_upload_nightly"
@@ -29,9 +29,15 @@ def write_metrics(path: Path, made: Nightly, finished: float) -> None:
     _gauge(registry, "duration_seconds", "How long the run took.", made.seconds)
     if made.country is not None:
         _country(registry, made, made.country)
-    with write_failures(path.parent):
+    try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_to_textfile(str(path), registry)
+    except OSError as error:
+        raise ReportWriteError(
+            f"報表已完成，但監控檔 {path} 無法寫入（{error.strerror}）。請修正後再執行一次",
+            f"The reports are there, but the metrics {path} can't be written ({error.strerror}). "
+            "Mend that and run again",
+        ) from error
 
 
 def _country(registry: CollectorRegistry, made: Nightly, country: Country) -> None:
