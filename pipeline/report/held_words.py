@@ -85,7 +85,7 @@ def held_lines(held: HeldUpload) -> list[str]:
         held_line(held),
         f"  {printable(without_ids(upload['name'] or '')) or '—'}  {upload['channel']}"
         f"  狀態 status {upload['status']}  序 sequence {upload['sequence']}",
-        f"  資料 records {upload['records']:,}，自身檢核 by its own check："
+        f"  資料 records {upload['records']:,}，{_judged_by(upload['status'])}："
         f"合格 good {upload['records_accepted']:,}、退件 rejected {upload['records_rejected']:,}",
     ]
     if held.formats:
@@ -95,6 +95,11 @@ def held_lines(held: HeldUpload) -> list[str]:
         by = f"  由 by {printable(row['by'])}" if row["by"] else ""
         lines.append(f"  {_moment(row['decided_at'])}  {_ACTIONS[row['action']]}{by}")
     return lines
+
+
+def _judged_by(status: str) -> str:
+    """What the counts rest on: only a released upload has been merged."""
+    return "檢核與合併 by check and merge" if status == "done" else "自身檢核 by its own check"
 
 
 def _moment(moment: Any) -> str:
