@@ -45,8 +45,9 @@ def command(
 ) -> int:
     """重印一個上傳的回條。Print the receipt of a stored upload again.
 
-    text 是健保署的版面（Big5）。The text form is the insurer's own layout, in Big5. 健保卡註冊檔的
-    回條同 register check（UTF-8）。Files of card registrations are answered as by register check.
+    text 是健保署的版面（Big5）。The text form is the insurer's own layout, in Big5.
+    健保卡註冊檔的回條同 register check（UTF-8）。
+    Files of card registrations are answered as by register check.
 
     \b
     Examples:

@@ -23,7 +23,14 @@ if TYPE_CHECKING:  # importing the engine compiles it, which is to be announced 
 
 @click.group("register", short_help="健保卡整批註冊檔 files of card registrations")
 def command() -> None:
-    """投保單位員工健保卡整批註冊。Files by which an insured unit registers cards in batch."""
+    """投保單位員工健保卡整批註冊。Files by which an insured unit registers cards in batch.
+
+    \b
+    Examples:
+      nhi-upload register check 11000000120150807.CSV
+      nhi-upload register load 11000000120150807.CSV --store ./store
+      nhi-upload register rules R034
+    """
 
 
 @command.command("check", short_help="檢核註冊檔 check registration files")

@@ -43,8 +43,8 @@ def load(
     """收下整批註冊檔：存檔、檢核、寫入資料表、開立回條。Take files of card registrations in, whole.
 
     成功的列寫入 registrations；同一投保單位同一人以最後收到的列為準。Good rows go to the table
-    registrations, where a unit's last row of a person replaces the one before. 重送同名同內容的檔案
-    不會改變任何資料。The same file sent again changes nothing.
+    registrations, where a unit's last row of a person replaces the one before.
+    重送同名同內容的檔案不會改變任何資料。The same file sent again changes nothing.
 
     \b
     Examples:

@@ -42,7 +42,14 @@ _institution = click.option(
 
 @click.group("report", short_help="報表 reports on what is stored")
 def command() -> None:
-    """預檢比對報表與上傳結果。Pre-check comparison and results of uploads."""
+    """預檢比對報表與上傳結果。Pre-check comparison and results of uploads.
+
+    \b
+    Examples:
+      nhi-upload report precheck --store ./store --institution 3500000001 --out report/
+      nhi-upload report results --store ./store --institution 3500000001
+      nhi-upload report nightly --store ./store --out reports/
+    """
 
 
 @command.command("precheck", short_help="2.0預檢比對1.0 2.0 pre-checks against 1.0")

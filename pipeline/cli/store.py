@@ -74,8 +74,9 @@ def vacuum(
 ) -> int:
     """清除不再使用的檔案。Remove files that no table version of the last hours has.
 
-    未完成批次留下的檔案也在內。Files of commits that came to nothing are among them. 小於最長查詢
-    時間的 --retain-hours 會使進行中的讀取失敗。Hours shorter than the longest query break it.
+    未完成批次留下的檔案也在內。Files of commits that came to nothing are among them.
+    小於最長查詢時間的 --retain-hours 會使進行中的讀取失敗。
+    Hours shorter than the longest query break it.
 
     \b
     Examples:
