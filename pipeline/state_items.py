@@ -34,7 +34,8 @@ SLOT: Final = np.dtype(
 """A refill that is dispensed or cancelled."""
 
 KINDS: Final = 6
-PLACES: Final = KINDS * 8
+MOST_REFILLS: Final = 8
+PLACES: Final = KINDS * MOST_REFILLS
 OPEN, DISPENSED, CANCELLED = 0, 1, 2
 MOMENT_KEY_BYTES: Final = 9
 LEDGER_KEY_BYTES: Final = 16

@@ -21,7 +21,7 @@ from pipeline.keys import (
     columns_of_table,
     pack,
 )
-from pipeline.state_items import VISIT, Items
+from pipeline.state_items import MOST_REFILLS, VISIT, Items
 from rules.codes import named_lists
 from schemas.versions import Version
 
@@ -60,6 +60,7 @@ def _add_prescriptions(items: Items, column: Columns, normal: UInt8) -> None:
     dispenses = counts & (items["flags"] & DISPENSES != 0)
     issues = counts & ~dispenses & (normal == 1)
     said = np.stack([_digits(column(name)) for name in TIMES], axis=1)
+    said = np.minimum(said, MOST_REFILLS)  # the kernel relies on it, whatever the rules let pass
     for kind in REFILL_KINDS:
         said[:, kind] *= said[:, kind] > 1
     items["times"] = np.where(issues[:, None], said, 0)

@@ -45,6 +45,10 @@ from pipeline.state_items import CANCELLED, DISPENSED, OPEN, SLOT, VISIT, Items
 
 NOWHERE = -1  # the crowd of what is not live
 _SECOND_REFILL = 1
+_WITHOUT_EFFECT = (  # whatever the severity: a D, C or E has nothing to work on
+    1 << NOT_THERE | 1 << NOT_OWN_DELETED | 1 << ID_UNUSABLE
+    | 1 << NOTHING_OPEN | 1 << NOTHING_CANCELLED
+)  # fmt: skip
 
 
 @helper
@@ -241,7 +245,7 @@ def merge(
             )
             if not live[v]:
                 _count(v, NOWHERE, crowd_of, moment, at_moment, in_crowd)
-            if not broken & (rejecting | untold):
+            if not broken & (rejecting | untold | _WITHOUT_EFFECT):
                 done[i] = 1
                 if record.action == DELETE:
                     holder[v] = GONE
