@@ -87,9 +87,8 @@ def _replace_rows(
         one, None, processed.counts(0), processed.plan.hash, version=version,
         encoding=processed.encodings[0], parser=processed.parsers[0],
     )  # fmt: skip
-    store.replace_upload(decided | {"status": status})
-    for again in store.read("uploads", pc.field("redelivery_of") == one.upload_id).to_pylist():
-        store.replace_upload(again | {"status": status})
+    again = store.read("uploads", pc.field("redelivery_of") == one.upload_id).to_pylist()
+    store.replace_uploads([row | {"status": status} for row in [decided, *again]])
 
 
 def _upload(store: Store, upload_id: str) -> dict[str, Any]:

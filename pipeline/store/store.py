@@ -97,12 +97,12 @@ class Store:
         elif len(rows):
             self._staged[table].append(rows)
 
-    def replace_upload(self, row: dict[str, Any]) -> None:
-        """Put a row in the place of the one that ``uploads`` has under its upload id.
+    def replace_uploads(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Put rows in the place of those that ``uploads`` has under their upload ids.
 
         Raises ``KeyError`` if there is none. An upload keeps one row, whatever becomes of it.
         """
-        self._uploads.replace(row)
+        self._uploads.replace(rows)
 
     def read(self, table: str, chosen: pc.Expression) -> pa.Table:
         """The committed rows of a table that are chosen."""

@@ -45,16 +45,16 @@ class Uploads:
         self._staged += len(rows)
         self._redelivered += len(rows) - rows["redelivery_of"].null_count
 
-    def replace(self, row: dict[str, Any]) -> None:
-        """A row for an upload that has one. Raises ``KeyError`` if it has none."""
-        upload_id = row["upload_id"]
-        chosen = pc.field("upload_id") == upload_id
-        found = self._tables.dataset(_TABLE).to_table(columns=["sequence"], filter=chosen)
-        if not len(found):
-            raise KeyError(upload_id)
-        keys = pa.array([upload_id] * len(found), pa.string())
+    def replace(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Rows for uploads that have one each. Raises ``KeyError`` for one that has none."""
+        ids = [row["upload_id"] for row in rows]
+        chosen = pc.field("upload_id").isin(pa.array(ids, pa.string()))
+        found = self._tables.dataset(_TABLE).to_table(["upload_id", "sequence"], chosen)
+        if missing := set(ids) - set(found["upload_id"].to_pylist()):
+            raise KeyError(min(missing))
+        keys = found["upload_id"].combine_chunks()
         self._rows.take_away(_NO_PARTITION, keys, found["sequence"].to_numpy())
-        self.stage(pa.Table.from_pylist([row], schema=UPLOADS))
+        self.stage(pa.Table.from_pylist(list(rows), schema=UPLOADS))
 
     def ids(self, sequences: Sequence[int] | Int64) -> list[str]:
         """The upload of each sequence. Raises ``KeyError`` for one that is nobody's."""
