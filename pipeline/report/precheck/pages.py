@@ -120,7 +120,7 @@ def reasons(one: Comparison) -> list[tuple[str, str]]:
         said.append(
             (
                 f"還有 {total.missing:,} 件1.0資料沒有相符的2.0預檢成功資料。",
-                f"{total.missing:,} 1.0 visits have no matching 2.0 pre-check.",
+                f"{total.missing:,} visits sent in 1.0 have no matching 2.0 pre-check.",
             )
         )
     if total.vpn:
