@@ -4,7 +4,7 @@ store.json          what was fixed at creation
 tables/NAME/        Delta tables
 raw/                the archive of uploads
 journal/            outcomes that are durable but not yet in every table
-state/MODE/         what the merge knows, by mode; can be rebuilt from the tables
+state/TRACK/        what the merge knows of a track; can be rebuilt from the tables
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ class SpecialDelete:
 
 
 class StateRows:
-    """The tables of one mode, as a state sees them. ``after`` is a sequence: 0 for all."""
+    """The tables of one track, as a state sees them. ``after`` is a sequence: 0 for all."""
 
     def __init__(self, tables: DeltaTables, track: Track) -> None:
         prefix = PREFIXES[track]

@@ -78,6 +78,6 @@ def named(entries: Items, specials: Items) -> Items:
 
 
 def _places(sequence: Int64, record: Int32) -> Int64:
-    """Upload and record as one number: an upload has fewer than 2 ** 20 records."""
-    place: Int64 = (sequence.astype(np.int64) << 20) + record
+    """Upload and record as one number: a record is below 2 ** 31, a sequence below 2 ** 32."""
+    place: Int64 = (sequence.astype(np.int64) << 31) + record
     return place
