@@ -39,10 +39,14 @@ def list_rules(code: str | None, field: str | None, shape: str) -> int:
     from pipeline.report.rule_page import rule_json, rule_line
     from rules import load_every_rule
 
+    told = 0
     for rule in load_every_rule():
         codes = {edition.code for edition in rule.editions}
         if (code is None or code in codes) and field in (None, rule.field):
             click.echo(orjson.dumps(rule_json(rule)) if shape == "json" else rule_line(rule))
+            told += 1
+    if not told:
+        click.echo("沒有符合的規則 no rule matches", err=True)
     return 0
 
 
