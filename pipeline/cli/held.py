@@ -176,6 +176,12 @@ def _decide(
     finally:
         if folder:
             folder.close()
+    if receipts is None and shape == "text" and "held" in before.values():
+        click.echo(
+            "先前寫出的回條檔仍說暫緩；加 --receipts 可重寫 receipt files written before still say "
+            "held; --receipts writes them again",
+            err=True,
+        )
     return _tell(before, decision, shape)
 
 

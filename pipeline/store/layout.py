@@ -84,6 +84,11 @@ def read_config(layout: Layout, *, older: bool = False) -> StoreConfig | None:
         found = StoreConfig(**json.loads(layout.config.read_text(encoding="utf-8")))
     except FileNotFoundError:
         return None
+    except NotADirectoryError as error:
+        raise StoreUnusableError(
+            f"{layout.root} 是檔案，不是資料庫的資料夾，請確認 --store",
+            f"{layout.root} is a file, not the folder of a store; check --store",
+        ) from error
     except (ValueError, TypeError) as error:
         raise StoreUnusableError(
             f"{layout.config} 無法讀取，請由備份還原",
