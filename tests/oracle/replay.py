@@ -164,7 +164,7 @@ class Replay:
             answer.verdicts[row] = Verdict.WARNED
         if action == "put" or self._is_there(action, visit):
             self.history.append((action, visit))
-            self._apply(action, visit)
+            self.apply(action, visit)
 
     def _broken(self, action: str, visit: Visit) -> list[Broken]:
         if action == "put":
@@ -227,7 +227,8 @@ class Replay:
         cancelled = set() if own else self.ledger.cancelled(prescription, kind)
         return kind in REFILL_KINDS and any(r > refill for r in elsewhere | cancelled)
 
-    def _apply(self, action: str, visit: Visit) -> None:
+    def apply(self, action: str, visit: Visit) -> None:
+        """What an accepted record does."""
         if action == "put":
             self.ledger.give_back(visit.key)
             self.live[visit.key] = visit
