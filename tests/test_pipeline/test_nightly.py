@@ -177,6 +177,9 @@ def test_metrics_are_a_textfile(store: Path, tmp_path: Path) -> None:
     assert float(values['nhi_upload_nightly_institutions{band="qualified"}']) == 1
     assert float(values["nhi_upload_nightly_as_of_days"]) == 19_803
     assert float(values["nhi_upload_nightly_last_success_timestamp_seconds"]) > 1_600_000_000
+    written = path.read_text()
+    assert run(store, tmp_path / "out", "--metrics", str(path)) == 0  # there already
+    assert path.read_text() == written
 
 
 def test_metrics_that_can_not_be_written_are_not_told_as_missing_reports(

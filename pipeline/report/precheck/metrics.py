@@ -20,8 +20,11 @@ _PREFIX = "nhi_upload_nightly"
 def write_metrics(path: Path, made: Nightly, finished: float) -> None:
     """Write the metrics of a finished run. ``finished`` is in seconds since 1970.
 
-    Raises ``ReportWriteError``.
+    A run that found its reports there already leaves the metrics of the run that made them. Raises
+    ``ReportWriteError``.
     """
+    if made.country is None and path.exists():
+        return
     registry = CollectorRegistry()
     _gauge(
         registry, "last_success_timestamp_seconds", "When the reports last were there.", finished
