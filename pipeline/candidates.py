@@ -9,23 +9,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
-from zoneinfo import ZoneInfo
 
 import numpy as np
 
 from pipeline.columns import Batch, Int32, Int64, UInt8
 from pipeline.core import Processed
 from pipeline.kernels.merge_faults import CANCEL, COUNTS, DELETE, LOOK, PUT, RECORD, UNCANCEL
-from pipeline.keys import V2, UInt64, code_ids, columns_of_batch, month_of, pack, pack_text
+from pipeline.keys import UInt64, code_ids, columns_of_batch, month_of, pack, pack_text
 from pipeline.merge import Work
 from pipeline.outcome import Envelope, Verdict
 from pipeline.recall import Known, recall
 from pipeline.state import State
 from pipeline.state_items import Items
+from pipeline.taipei import TAIPEI
 from pipeline.visit_items import four_bytes, visit_items
-from schemas.versions import version_in
+from schemas import V2, version_in
 
-TAIPEI: Final = ZoneInfo("Asia/Taipei")
 _ACTION_OF_FORMAT: Final = {
     "A": PUT, "B": PUT, "C": CANCEL, "D": DELETE, "E": UNCANCEL,
     "1": PUT, "2": PUT, "3": PUT, "4": PUT,  # of 1.0: normal, abnormal, and either made up for

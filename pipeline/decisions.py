@@ -92,11 +92,12 @@ def decide(
     def live_visits(owner: int, month: int) -> int:
         return state.live(live_keys(np.array([owner], np.uint64), np.array([month], np.int32)))[0]
 
+    severe = severities(processed.plan, mode)
     merged = merge(
-        known, work, policy, severities(processed.plan, mode),
+        known, work, policy, severe,
         live_visits if guarded and mode == "official" else None,
     )  # fmt: skip
-    told = with_findings(processed, found, merged, mode, policy)
+    told = with_findings(processed, found, merged, severe, mode, policy)
     told = replace(told, held=frozenset(hold.upload for hold in merged.held))
     return Decided(told, found, work, known, merged, remember(known, merged))
 

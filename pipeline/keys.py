@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from pipeline.columns import Batch, Int32, Int64, UInt8
 from pipeline.kernels import ids, table
-from schemas.versions import Version, version_in, versions
+from schemas import V2, Version, version_in
 
 UInt32 = npt.NDArray[np.uint32]
 UInt64 = npt.NDArray[np.uint64]
@@ -29,7 +29,6 @@ FIRST_MONTH: Final = 2022 * 12
 KEY_FIELDS: Final = ("M15", "M05", "M03", "M11")
 _SECOND_SHIFT, _MOMENT_SHIFT = np.uint64(33), np.uint64(ids.REST_BITS)
 _SECONDS: Final = 34**5  # worth of the year's character
-V2: Final = versions()["2.0"]
 _NO_TEXT: Final = np.zeros(1, np.uint8)
 
 
@@ -142,6 +141,14 @@ def buckets_of(key: UInt64, buckets: int) -> Int64:
 def moment_parts(key: UInt64) -> UInt64:
     """The part of each key (n, 2) that all visits of a person at one second share."""
     return np.column_stack([key[:, 0], key[:, 1] >> _MOMENT_SHIFT])
+
+
+def new_rows(sorted_rows: UInt64) -> npt.NDArray[np.bool_]:
+    """Which of some sorted rows (n, 2) differ from the one before."""
+    new: npt.NDArray[np.bool_] = (np.diff(sorted_rows, axis=0, prepend=~sorted_rows[:1]) != 0).any(
+        axis=1
+    )
+    return new
 
 
 def moment_keys(parts: UInt64) -> list[bytes]:

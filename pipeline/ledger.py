@@ -112,14 +112,13 @@ def by_partition(month: npt.NDArray[np.integer], bucket: Int64) -> list[tuple[Pa
     """Which rows lie in which partition, each in their order."""
     if not len(month):
         return []
-    texts = {int(m): month_text(int(m)) for m in np.unique(month)}
-    number = {text: i for i, text in enumerate(sorted(set(texts.values())))}
-    coarse = np.array([number[texts[int(m)]] for m in np.unique(month)])
-    of_month = coarse[np.searchsorted(np.unique(month), month)]
+    distinct, index = np.unique(month, return_inverse=True)
+    texts = [month_text(int(m)) for m in distinct]
+    names = sorted(set(texts))
+    of_month = np.array([names.index(text) for text in texts])[index]
     order = np.lexsort((np.arange(len(month)), bucket, of_month))
     changes = (np.diff(of_month[order]) != 0) | (np.diff(bucket[order]) != 0)
     edges = [0, *(np.flatnonzero(changes) + 1).tolist(), len(order)]
-    names = sorted(number)
     return [
         ((names[of_month[order[a]]], int(bucket[order[a]])), order[a:b]) for a, b in pairwise(edges)
     ]

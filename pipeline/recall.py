@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from pipeline.columns import Int32, UInt8
 from pipeline.kernels.merge_faults import COUNTS, DISPENSES
-from pipeline.keys import Numbering, UInt64, ledger_keys, moment_keys, moment_parts
+from pipeline.keys import Numbering, UInt64, ledger_keys, moment_keys, moment_parts, new_rows
 from pipeline.state import State
 from pipeline.state_items import PLACES, SLOT, VISIT, Items
 from pipeline.visit_items import REFILL_KINDS, flags_of
@@ -66,12 +66,12 @@ def recall(state: State, visits: Items, normal: UInt8, original: UInt64) -> tupl
     which have a treatment id; ``original``: the keys of M16, 0 where there is none."""
     own, named = keys_of(visits), original.any(axis=1)
     dispensing = _dispenses(visits)
-    new_sources = _sources(visits[dispensing])
+    new_sources = sources(visits[dispensing])
     entries = Numbering(2 * len(own), own.tobytes())
     first = _visits_at(state, np.concatenate([own, original[named], new_sources]))
     at_first, entry = entries.numbers(keys_of(first)), entries.numbers(own)
     earlier = first[np.isin(at_first, entry) & _dispenses(first)]
-    old_sources = _sources(earlier)
+    old_sources = sources(earlier)
     second = _visits_at(state, old_sources)
     at = np.concatenate([at_first, entries.numbers(keys_of(second))])
     originals, at_new = entries.numbers(original[named]), entries.numbers(new_sources)
@@ -86,7 +86,7 @@ def recall(state: State, visits: Items, normal: UInt8, original: UInt64) -> tupl
     ids = np.flatnonzero(normal == 1)
     asked = np.concatenate([own[ids], new_sources, old_sources])
     needed = np.ones(len(asked), np.bool_)
-    needed[: len(ids)] = _issues(visits[ids]) | _issues(known[entry[ids]])
+    needed[: len(ids)] = issues(visits[ids]) | issues(known[entry[ids]])
     prescriptions, slots = _ledger(state, asked, needed)
     issuer = entries.numbers(prescriptions)
     row = np.full(len(known), -1, np.int32)
@@ -105,8 +105,7 @@ def _visits_at(state: State, keys: UInt64) -> Items:
     """All live visits of the persons and seconds of some keys, in order of keys."""
     parts = moment_parts(keys)
     parts = parts[np.lexsort((parts[:, 1], parts[:, 0]))]
-    new = (np.diff(parts, axis=0, prepend=~parts[:1]) != 0).any(axis=1)
-    return np.frombuffer(b"".join(state.moments(moment_keys(parts[new]))), VISIT)
+    return np.frombuffer(b"".join(state.moments(moment_keys(parts[new_rows(parts)]))), VISIT)
 
 
 def _dispenses(items: Items) -> Bools:
@@ -116,12 +115,12 @@ def _dispenses(items: Items) -> Bools:
     return dispensing
 
 
-def _sources(items: Items) -> UInt64:
+def sources(items: Items) -> UInt64:
     """The prescriptions that visits dispense."""
     return np.column_stack([items["original_high"], items["original_low"]])
 
 
-def _issues(items: Items) -> Bools:
+def issues(items: Items) -> Bools:
     """Which visits issue a prescription with refills."""
     times = items["times"]
     issuing: Bools = (times[:, REFILL_KINDS[0]] > 1) | (times[:, REFILL_KINDS[1]] > 1)

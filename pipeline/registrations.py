@@ -11,7 +11,6 @@ from typing import Final
 import pyarrow as pa
 
 from pipeline.archive import compress
-from pipeline.candidates import TAIPEI
 from pipeline.outcome import Counts, Envelope
 from pipeline.register.check import Checked, check_registration
 from pipeline.register.limits import REGISTER_LIMITS, RegisterLimits
@@ -20,6 +19,7 @@ from pipeline.register.rows import registration_rows
 from pipeline.results import VALUE_BYTES, Receipted, upload_row, upload_rows
 from pipeline.store.redelivery import FirstReceipt
 from pipeline.store.store import Store
+from pipeline.taipei import TAIPEI
 from pipeline.upload_ids import new_upload_id
 from rules.plan import Plan
 from schemas.tables import FINDINGS, REGISTRATION

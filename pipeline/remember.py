@@ -7,9 +7,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipeline.keys import ledger_keys, live_keys, moment_keys, moment_parts, months
+from pipeline.keys import (
+    UInt64,
+    ledger_keys,
+    live_keys,
+    moment_keys,
+    moment_parts,
+    months,
+    new_rows,
+)
 from pipeline.merge import Merged
-from pipeline.recall import Known
+from pipeline.recall import Known, keys_of
 from pipeline.state import Items as Values
 from pipeline.state_items import OPEN, SLOT, VISIT, Items
 
@@ -76,20 +84,20 @@ def _live(before: Known, merged: Merged) -> dict[bytes, int]:
 
 def moments_of(items: Items) -> dict[bytes, bytes]:
     """Live visits as the state holds them: for a state that is made anew."""
-    keys = np.column_stack([items["high"], items["low"]])
+    keys = keys_of(items)
     order = np.lexsort((keys[:, 1], keys[:, 0]))
-    parts = moment_parts(keys[order])
-    first = np.flatnonzero((np.diff(parts, axis=0, prepend=~parts[:1]) != 0).any(axis=1))
-    row = np.cumsum(np.isin(np.arange(len(parts)), first)) - 1
-    values = _by_row(items[order].astype(VISIT), row, len(first))
-    return dict(zip(moment_keys(parts[first]), values, strict=True))
+    parts, values = _grouped(moment_parts(keys[order]), items[order].astype(VISIT))
+    return dict(zip(moment_keys(parts), values, strict=True))
 
 
 def ledger_of(prescriptions: np.ndarray, items: Items) -> dict[bytes, bytes]:
     """Ledger rows (``SLOT`` items, the key of each) as the state holds them."""
     order = np.lexsort((items["place"], prescriptions[:, 1], prescriptions[:, 0]))
-    keys = prescriptions[order]
-    first = np.flatnonzero((np.diff(keys, axis=0, prepend=~keys[:1]) != 0).any(axis=1))
-    row = np.cumsum(np.isin(np.arange(len(keys)), first)) - 1
-    values = _by_row(items[order].astype(SLOT), row, len(first))
-    return dict(zip(ledger_keys(keys[first]), values, strict=True))
+    keys, values = _grouped(prescriptions[order], items[order].astype(SLOT))
+    return dict(zip(ledger_keys(keys), values, strict=True))
+
+
+def _grouped(keys: UInt64, items: Items) -> tuple[UInt64, list[bytes]]:
+    """The distinct ones of sorted keys, and the bytes of the items of each."""
+    new = new_rows(keys)
+    return keys[new], _by_row(items, np.cumsum(new) - 1, int(new.sum()))

@@ -16,7 +16,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.arrow import order_table, text_column, visit_table
-from pipeline.candidates import TAIPEI
 from pipeline.changes import Changes, GoneRows, NewRows
 from pipeline.columns import Batch, Int32, Int64
 from pipeline.core import Processed
@@ -28,6 +27,7 @@ from pipeline.merge import Hold
 from pipeline.outcome import Counts, Envelope, Refusal
 from pipeline.recall import keys_of
 from pipeline.state_findings import STANDS
+from pipeline.taipei import TAIPEI
 from pipeline.version import ENGINE
 from schemas.tables import ACTIONS, FINDINGS, HELD, HISTORY, UPLOADS, table_in
 from schemas.versions import version_in

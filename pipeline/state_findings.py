@@ -6,9 +6,10 @@ from dataclasses import replace
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from pipeline.candidates import Candidates
-from pipeline.columns import Int32, Int64
+from pipeline.columns import Int32
 from pipeline.core import Processed
 from pipeline.duty import LATE, LATE_EMERGENCY, late
 from pipeline.kernels import merge_faults as faults
@@ -83,34 +84,37 @@ def severities(plan: Plan, mode: Mode) -> Severities:
 
 
 def with_findings(
-    processed: Processed, found: Candidates, merged: Merged, mode: Mode, policy: MergePolicy
-) -> Processed:
+    processed: Processed, found: Candidates, merged: Merged, severe: Severities, mode: Mode,
+    policy: MergePolicy,
+) -> Processed:  # fmt: skip
     """The uploads with the findings of the merge among the others, and the verdicts of all."""
-    plan, rejecting = processed.plan, severities(processed.plan, mode).rejecting
-    rows, rules = list[Int64](), list[Int32]()
+    known = processed.plan.by_id
+    rows, rules = [np.empty(0, np.int64)], [np.empty(0, np.int32)]
 
-    def tell(at: Int64, rule: Int32) -> None:
-        rows.append(found.row[at])
-        rules.append(rule)
+    def tell(which: npt.NDArray[np.bool_], rule: Int32) -> None:
+        rows.append(found.row[which])
+        rules.append(rule[which])
 
-    known = plan.by_id
-    for bit in (bit for bit, rule_id in RULES.items() if rule_id in known):
-        at = np.flatnonzero(merged.broken >> np.uint32(bit) & np.uint32(1)).astype(np.int64)
-        tell(at, np.full(len(at), known[RULES[bit]], np.int32))
-    stands = np.flatnonzero((merged.standing >= 0) & (STANDS in known)).astype(np.int64)
-    tell(stands, np.full(len(stands), known.get(STANDS, -1), np.int32))
+    def tell_one(which: npt.NDArray[np.bool_], rule_id: str) -> None:
+        if which.any():  # what the plan has no rule for is never broken
+            tell(which, np.full(len(found), known[rule_id], np.int32))
+
+    for bit, rule_id in RULES.items():
+        tell_one((merged.broken >> np.uint32(bit) & np.uint32(1)) == 1, rule_id)
+    if STANDS in known:
+        tell_one(merged.standing >= 0, STANDS)
     if mode == "official" and LATE in known:
         rule = late(processed, found, (merged.done == 1) & (merged.first == 1), policy)
-        tell(np.flatnonzero(rule >= 0).astype(np.int64), rule[rule >= 0])
-    row, rule = np.concatenate(rows), np.concatenate(rules)
+        tell(rule >= 0, rule)
+    row, broken = np.concatenate(rows), np.concatenate(rules)
     if not len(row):
         return processed
     verdict = processed.verdict.copy()
     np.maximum.at(verdict, row, np.uint8(Verdict.WARNED))
-    verdict[found.row[merged.broken & np.uint32(rejecting) != 0]] = Verdict.REJECTED
-    findings = _findings(processed, row.astype(np.int32), rule)
+    verdict[found.row[merged.broken & np.uint32(severe.rejecting) != 0]] = Verdict.REJECTED
+    findings = _findings(processed, row.astype(np.int32), broken)
     return replace(
-        processed, findings=_together(processed.findings, findings, plan), verdict=verdict
+        processed, findings=_together(processed.findings, findings, processed.plan), verdict=verdict
     )
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import UTC
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
@@ -26,10 +25,9 @@ from pipeline.outcome import Envelope, Findings, Verdict
 from pipeline.places import places
 from pipeline.ready import Ready, ready
 from pipeline.references import NONE, References
+from pipeline.taipei import TAIPEI
 from rules.ops import TRUE
 from rules.plan import Plan
-
-TAIPEI = ZoneInfo("Asia/Taipei")
 
 _COLUMNS = [column.name for column in fields(Findings) if column.name != "names"]
 Rows = npt.NDArray[np.bool_] | npt.NDArray[np.intp]

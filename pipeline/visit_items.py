@@ -11,7 +11,6 @@ from pipeline.columns import UInt8
 from pipeline.kernels import ids
 from pipeline.kernels.merge_faults import CLEARS_UP, COUNTS, DISPENSES, ORIGIN
 from pipeline.keys import (
-    V2,
     Column,
     Columns,
     UInt32,
@@ -23,7 +22,7 @@ from pipeline.keys import (
 )
 from pipeline.state_items import MOST_REFILLS, VISIT, Items
 from rules.codes import named_lists
-from schemas.versions import Version
+from schemas import V2, Version
 
 TIMES: Final = ("M24", "M25", "M26", "M27", "M28", "M29")  # of kinds A to F
 LEGS: Final = ("M33", "M34")  # of the refill kinds

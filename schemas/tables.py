@@ -32,14 +32,13 @@ def _fields(names: tuple[str, ...]) -> list[pa.Field]:
     return [pa.field(name, pa.string()) for name in names]
 
 
-VISITS = _schema(
-    _must("visit_key", pa.string()),
-    pa.field("treatment_id", pa.string()),
-    *_fields(VISIT_FIELDS),
-    _must("institution", pa.string()),
+_WHEN = (
     pa.field("visit_date", pa.date32()),
     _must("visit_month", pa.string()),
     _must("bucket", pa.int32()),
+)
+_OF_VISIT = (
+    *_WHEN,
     _must("received_at", _UTC),
     _must("sequence", pa.int64()),
     _must("upload_id", pa.string()),
@@ -47,6 +46,15 @@ VISITS = _schema(
     _must("byte_offset", pa.int64()),
     _must("byte_length", pa.int64()),
     _must("plan", pa.string()),
+)
+_OF_ORDER = (*_WHEN, _must("sequence", pa.int64()))
+
+VISITS = _schema(
+    _must("visit_key", pa.string()),
+    pa.field("treatment_id", pa.string()),
+    *_fields(VISIT_FIELDS),
+    _must("institution", pa.string()),
+    *_OF_VISIT,
 )
 """The last accepted version of every live visit, one row a visit key."""
 
@@ -55,10 +63,7 @@ ORDERS = _schema(
     pa.field("treatment_id", pa.string()),
     _must("order_no", pa.int32()),
     *_fields(ORDER_FIELDS),
-    pa.field("visit_date", pa.date32()),
-    _must("visit_month", pa.string()),
-    _must("bucket", pa.int32()),
-    _must("sequence", pa.int64()),
+    *_OF_ORDER,
 )
 """The orders of ``VISITS``; ``order_no`` counts from 1 within the visit."""
 
@@ -67,16 +72,7 @@ V1_VISITS = _schema(
     *_fields(versions()["1.0"].visit_fields),
     _must("institution", pa.string()),
     _must("channel", pa.string()),
-    pa.field("visit_date", pa.date32()),
-    _must("visit_month", pa.string()),
-    _must("bucket", pa.int32()),
-    _must("received_at", _UTC),
-    _must("sequence", pa.int64()),
-    _must("upload_id", pa.string()),
-    _must("record", pa.int32()),
-    _must("byte_offset", pa.int64()),
-    _must("byte_length", pa.int64()),
-    _must("plan", pa.string()),
+    *_OF_VISIT,
 )
 """The last accepted version of every visit uploaded in format 1.0; ``visit_key`` is institution,
 person and moment (A14, A12, A17)."""
@@ -85,10 +81,7 @@ V1_ORDERS = _schema(
     _must("visit_key", pa.string()),
     _must("order_no", pa.int32()),
     *_fields(versions()["1.0"].order_fields),
-    pa.field("visit_date", pa.date32()),
-    _must("visit_month", pa.string()),
-    _must("bucket", pa.int32()),
-    _must("sequence", pa.int64()),
+    *_OF_ORDER,
 )
 """The orders of ``V1_VISITS``."""
 

@@ -13,7 +13,7 @@ PACKAGES = ("schemas", "rules", "pipeline")
 
 # Stages from the core outwards. A module may import its own stage and those before it.
 STAGES = (
-    ("version", "columns", "outcome", "limits", "errors", "references", "state_items"),
+    ("version", "columns", "outcome", "limits", "errors", "references", "state_items", "taipei"),
     ("kernels", "references", "decode", "tokens", "recognise"),
     ("rows", "transcript", "builder", "diagnose"),
     ("join", "parse_fast", "parse_lxml", "parse", "arrow", "places"),

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
 import click
 
 from pipeline.settings import Settings
+from pipeline.taipei import TAIPEI
 
-TAIPEI = ZoneInfo("Asia/Taipei")
 _FIRST_YEAR, _LAST_YEAR = 1911, 2911  # between them the years that a date can be written in
 _INSTITUTION = re.compile(r"[0-9A-Z]{10}")
 

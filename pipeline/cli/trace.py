@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.cli.options import TAIPEI, Institution, store_option, store_uri_of
+from pipeline.cli.options import Institution, store_option, store_uri_of
 from pipeline.settings import Settings
+from pipeline.taipei import TAIPEI
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Final
-from zoneinfo import ZoneInfo
+
+from pipeline.taipei import TAIPEI
 
 DAYS: Final = 7
-TAIPEI: Final = ZoneInfo("Asia/Taipei")
 _ROC_EPOCH: Final = 1911
 
 

@@ -18,7 +18,7 @@ import orjson
 from pipeline.generate.chains import Books, Market
 from pipeline.generate.country import Population
 from pipeline.generate.desk import Desk, Signatures
-from pipeline.generate.moments import DAY, HOUR, TAIPEI, date_text, moment_of, stamp
+from pipeline.generate.moments import DAY, HOUR, date_text, moment_of, stamp
 from pipeline.generate.plan import Upload, plan_uploads
 from pipeline.generate.record import Record
 from pipeline.generate.render import head, render, tail
@@ -26,6 +26,7 @@ from pipeline.generate.scenes import MAIN
 from pipeline.generate.scenes.abnormal import CODES, as_abnormal
 from pipeline.generate.style import Style
 from pipeline.generate.v1_form import as_v1, corrected
+from pipeline.taipei import TAIPEI
 
 DUAL_AS_OF = datetime(2024, 3, 20, 21, 0, tzinfo=TAIPEI)
 """In the dual-track time, the day document 001 shows uploads of."""

@@ -13,9 +13,10 @@ import orjson
 from pipeline.generate.chains import Books, Market
 from pipeline.generate.country import Population
 from pipeline.generate.desk import OLDEST_DAYS, Desk, Signatures
-from pipeline.generate.moments import DAY, TAIPEI, moment_of
+from pipeline.generate.moments import DAY, moment_of
 from pipeline.generate.plan import Upload, plan_uploads
 from pipeline.generate.write import Written, write_upload
+from pipeline.taipei import TAIPEI
 
 DEFAULT_AS_OF = datetime(2025, 11, 20, 21, 0, tzinfo=TAIPEI)
 EARLIEST_AS_OF = datetime(2025, 3, 1, tzinfo=TAIPEI)

@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 import polars as pl
 
 from pipeline.lineage.archived import Archived, open_archived
 from pipeline.lineage.visit import Row, Visit
 from pipeline.outcome import Mode
-from pipeline.store.delta import PRECHECK
 from pipeline.store.layout import layout_of
 from pipeline.store.opening import config_of
 from pipeline.store.read import Snapshot
-from schemas.tables import PRECHECK_TABLES, TABLES
+from pipeline.taipei import TAIPEI
+from schemas.tables import PRECHECK_TABLES, PREFIXES, TABLES
 
-_TAIPEI: Final = ZoneInfo("Asia/Taipei")
 _TABLES: Final = ("visits", "orders", "history", "prescriptions", "findings", "uploads", "held")
 _MARK: Final = 6  # characters of a treatment id that stand for its institution
 _FAILED: Final = ("refused", "held", "dropped")
@@ -30,7 +28,7 @@ class Rows:
     """The rows of one mode. Raises ``StoreUnusableError`` for no store."""
 
     def __init__(self, store_uri: str, mode: Mode) -> None:
-        prefix = PRECHECK if mode == "precheck" else ""
+        prefix = PREFIXES[mode]
         self._layout = layout_of(store_uri)
         self._buckets = config_of(self._layout).buckets
         self._names = {n: prefix + n if n in PRECHECK_TABLES else n for n in _TABLES}
@@ -97,13 +95,13 @@ class Rows:
             & ((pl.col("records_rejected") > 0) | pl.col("status").is_in(_FAILED))
         )
         if since:
-            chosen &= pl.col("received_at").dt.convert_time_zone(_TAIPEI.key).dt.date() >= since
+            chosen &= pl.col("received_at").dt.convert_time_zone(TAIPEI.key).dt.date() >= since
         return self._rows("uploads", chosen, sort=("sequence",))
 
     def findings(self, uploads: Iterable[Row]) -> list[Row]:
         """The findings of some uploads."""
         rows = list(uploads)
-        days = sorted({row["received_at"].astimezone(_TAIPEI).date() for row in rows})
+        days = sorted({row["received_at"].astimezone(TAIPEI).date() for row in rows})
         chosen = pl.col("received_date").is_in(days)
         chosen &= pl.col("upload_id").is_in(sorted({row["upload_id"] for row in rows}))
         return self._rows("findings", chosen)

@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 from pipeline.report.masking import without_ids
 from pipeline.report.printable import printable
+from pipeline.taipei import TAIPEI
 
 Row = Mapping[str, Any]
-_TAIPEI: Final = ZoneInfo("Asia/Taipei")
 _ACTIONS: Final = {"hold": "暫緩 held", "release": "放行 released", "drop": "作廢 dropped"}
 _FORMATS: Final = {
     "A": "正常 normal", "B": "異常 abnormal", "C": "取消 cancels", "D": "刪除 deletes",
@@ -103,4 +102,4 @@ def _judged_by(status: str) -> str:
 
 
 def _moment(moment: Any) -> str:
-    return f"{moment.astimezone(_TAIPEI):%Y-%m-%d %H:%M}"
+    return f"{moment.astimezone(TAIPEI):%Y-%m-%d %H:%M}"

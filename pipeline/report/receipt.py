@@ -12,16 +12,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from itertools import groupby
-from zoneinfo import ZoneInfo
 
 from pipeline.report.answer import Answer, Finding
 from pipeline.report.big5 import big5
 from pipeline.report.legend import legend
 from pipeline.report.printable import printable
 from pipeline.report.texts import held_text, refusal_text, standing_text
+from pipeline.taipei import TAIPEI
 from schemas import Version, version_in
 
-TAIPEI = ZoneInfo("Asia/Taipei")
 TITLE = "衛生福利部中央健康保險署特約醫事服務機構-健保IC卡資料上傳作業檢核結果明細表"
 SEPARATOR = "=" * 75
 _COLUMNS = 3

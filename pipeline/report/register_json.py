@@ -10,7 +10,8 @@ from pipeline.register.check import RowFinding
 from pipeline.report.masking import masked, without_ids
 from pipeline.report.printable import shortened
 from pipeline.report.register_words import STATES, FileAnswer, Received, unit_and_date
-from pipeline.report.texts import refusal_text, rule_text
+from pipeline.report.texts import rule_text
+from pipeline.report.verdict_json import refusal_json
 
 
 def register_json(
@@ -29,7 +30,7 @@ def register_json(
         "unit": unit,
         "date": date,
         "status": STATES[checked.worst][0],
-        "refusal": _refusal(checked),
+        "refusal": refusal_json(checked.plan, checked.refusal),
         "counts": {
             "rows": counts.rows,
             "rows_accepted": counts.accepted,
@@ -42,20 +43,6 @@ def register_json(
     if received is not None:
         out |= {"upload_id": received.upload_id, "redelivery_of": received.redelivery_of}
     return orjson.dumps(out, option=orjson.OPT_APPEND_NEWLINE)
-
-
-def _refusal(checked: FileAnswer) -> dict[str, object] | None:
-    refusal = checked.refusal
-    if refusal is None:
-        return None
-    text = refusal_text(checked.plan, refusal)
-    return {
-        "code": refusal.code,
-        "offset": refusal.offset,
-        "line": refusal.line,
-        "column": refusal.column,
-        **vars(text),
-    }
 
 
 def _finding(checked: FileAnswer, finding: RowFinding) -> dict[str, object]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from rich.console import Console
 from rich.text import Text
@@ -15,9 +14,9 @@ from pipeline.report.masking import masked, without_ids
 from pipeline.report.printable import printable
 from pipeline.report.record_xml import record_xml, screen_lines
 from pipeline.report.texts import field_name, rule_text, standing_text
+from pipeline.taipei import TAIPEI
 from rules.plan import Plan
 
-_TAIPEI: Final = ZoneInfo("Asia/Taipei")
 _OUTCOMES: Final = {
     "put": ("green", "收下 taken"),
     "delete": ("magenta", "刪除 delete"),
@@ -74,7 +73,7 @@ class TraceScreen:
             words.append("← 所查的一筆 the one asked for")
         self._console.print()
         self._say(f"{index + 1}. {' '.join(words)}", style)
-        received = upload["received_at"].astimezone(_TAIPEI)
+        received = upload["received_at"].astimezone(TAIPEI)
         self._say(
             f"   {received:%Y-%m-%d %H:%M:%S}  {self._name(upload)}  {upload['channel']}"
             f"  機構 institution {upload['institution'] or '—'}"

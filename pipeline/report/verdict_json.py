@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import orjson
 
+from pipeline.outcome import Refusal
 from pipeline.report.answer import VERDICT_NAMES, Answer, Finding
 from pipeline.report.masking import masked, without_ids
 from pipeline.report.printable import shortened
 from pipeline.report.texts import held_text, refusal_text, rule_text
+from rules.plan import Plan
 
 
 def verdict_json(answer: Answer, *, records: bool = False) -> bytes:
@@ -26,7 +28,7 @@ def verdict_json(answer: Answer, *, records: bool = False) -> bytes:
         "reference": answer.references.hash or None,
         "encoding": answer.encoding or None,
         "parser": answer.parser or None,
-        "refusal": _refusal(answer),
+        "refusal": refusal_json(answer.plan, answer.refusal),
         "counts": {name: getattr(counts, name) for name in counts.__dataclass_fields__},
         "findings": [_finding(answer, finding) for finding in answer.findings],
         "not_checked": [{"rule": rule, "needs": needs} for rule, needs in answer.not_checked],
@@ -41,17 +43,16 @@ def verdict_json(answer: Answer, *, records: bool = False) -> bytes:
     return orjson.dumps(out, option=orjson.OPT_APPEND_NEWLINE)
 
 
-def _refusal(answer: Answer) -> dict[str, object] | None:
-    refusal = answer.refusal
+def refusal_json(plan: Plan, refusal: Refusal | None) -> dict[str, object] | None:
+    """A refusal with its place and texts."""
     if refusal is None:
         return None
-    text = refusal_text(answer.plan, refusal)
     return {
         "code": refusal.code,
         "offset": refusal.offset,
         "line": refusal.line,
         "column": refusal.column,
-        **vars(text),
+        **vars(refusal_text(plan, refusal)),
     }
 
 

@@ -17,10 +17,10 @@ from deltalake.transaction import AddAction, RemoveAction, Transaction
 from pipeline.store.datafiles import ANY_SEQUENCE, BOUNDED, DataFile
 from pipeline.store.layout import Layout
 from pipeline.store.logs import checkpointed, drop_checkpoint, sync_checkpoint, sync_commit
-from schemas.tables import PRECHECK_TABLES, TABLES, Table
+from schemas.tables import PRECHECK_TABLES, PREFIXES, TABLES, Table
 
 APP: Final = "run"
-PRECHECK: Final = "precheck_"
+PRECHECK: Final = PREFIXES["precheck"]
 CHECKPOINT_EVERY: Final = 50  # commits; what an opening reads of a table's log is at most so many
 
 # Without this, pyarrow takes a column without statistics for one without any rows that match.

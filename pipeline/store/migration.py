@@ -20,12 +20,14 @@ from pipeline.outcome import Mode
 from pipeline.store.appended import append, batch_row
 from pipeline.store.committer import Committer
 from pipeline.store.current import CurrentTables
-from pipeline.store.delta import ALL_TABLES, PRECHECK, DeltaTables, TableCommit, table_of
+from pipeline.store.delta import ALL_TABLES, DeltaTables, TableCommit, table_of
 from pipeline.store.layout import FORMAT, Layout, StoreConfig, sync_folder, write_config
 from pipeline.store.old_ledger import ledgers_of
+from schemas.tables import PREFIXES
 
 _ASIDE: Final = ".old"
 _REMADE: Final = "prescriptions"
+
 _MODES: Final[tuple[Mode, ...]] = ("official", "precheck")
 
 Tell = Callable[[str], None]
@@ -48,7 +50,7 @@ def migrate(layout: Layout, config: StoreConfig, tell: Tell | None) -> Committer
     # Step 3: what a crash cut short
     committer = Committer(layout, replace(config, format=FORMAT), tables)
     # Step 4: the ledger
-    if not any(len(tables.adds(prefix + _REMADE)) for prefix in ("", PRECHECK)):
+    if not any(len(tables.adds(PREFIXES[mode] + _REMADE)) for mode in _MODES):
         committer.commit(lambda batch: list(_with_ledgers(committer, batch)))
     # Step 5: the new format
     write_config(layout, committer.config)
@@ -71,7 +73,7 @@ def _with_ledgers(committer: Committer, batch: int) -> Iterator[TableCommit]:
     layout, tables = committer.layout, committer.tables
     changed = ["batches", "uploads"]
     for mode in _MODES:
-        name = (PRECHECK if mode == "precheck" else "") + _REMADE
+        name = PREFIXES[mode] + _REMADE
         ledger = CurrentTables(layout, tables, [name], "prescription_id")
         for changes in ledgers_of(tables, mode, committer.config.buckets):
             ledger.apply(changes)

@@ -26,8 +26,9 @@ from pipeline.outcome import Mode
 from pipeline.recall import keys_of, recall
 from pipeline.state import MemoryState
 from pipeline.state_items import VISIT, Items
-from pipeline.store.delta import PRECHECK, DeltaTables
+from pipeline.store.delta import DeltaTables
 from pipeline.visit_items import stored_items
+from schemas.tables import PREFIXES
 
 _ACTIONS: Final = {"cancel": CANCEL, "uncancel": UNCANCEL}
 _COLUMNS: Final = [
@@ -40,7 +41,7 @@ _ACCEPTED: Final = Severities(rejecting=0)
 
 def ledgers_of(tables: DeltaTables, mode: Mode, buckets: int) -> Iterator[Changes]:
     """The rows of ``prescriptions``, new ones only, a bucket at a time."""
-    prefix = PRECHECK if mode == "precheck" else ""
+    prefix = PREFIXES[mode]
     cancels, action = _cancels(tables, prefix + "history")
     of_cancel = buckets_of(keys_of(cancels), buckets)
     for bucket in range(buckets):

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from datetime import date
 from typing import Final
 
 import numpy as np
+import pyarrow as pa
 
 from pipeline.kernels.ids import CODE_SHIFT, NO_DAY, SPECIAL
-from pipeline.keys import UInt64, pack_text
-from pipeline.recall import keys_of
+from pipeline.keys import KEY_FIELDS, UInt64, code_keys, columns_of_table, pack_text
+from pipeline.recall import issues, keys_of, sources
 from pipeline.remember import ledger_of, moments_of
 from pipeline.state_items import VISIT, Items
 from pipeline.store.state_db import StateDb
 from pipeline.store.state_pairs import bare, counted, items_of, moments, names
 from pipeline.store.state_rows import SpecialDelete, StateRows
-from pipeline.visit_items import REFILL_KINDS
 
 _SECONDS_A_YEAR: Final = 34**5  # of a key: more than there are
-_SPECIAL_CODE: Final = re.compile("SM0{18}|MISS0{16}|[A-Z][0-9]{3}0{16}|9{20}")
 _FIRST_YEAR, _YEARS = 2013, 34
 _SECOND_SHIFT: Final = 33
 
@@ -43,9 +41,8 @@ def catch_up(state: StateDb, rows: StateRows) -> None:
 
 def _prescriptions(visits: Items) -> Items:
     """What visits issue with refills, or dispense: prescriptions whose ledger they may change."""
-    issuing = visits[(visits["times"][:, list(REFILL_KINDS)] > 1).any(axis=1)]
-    dispensed = np.column_stack([visits["original_high"], visits["original_low"]])
-    return np.concatenate([issuing, bare(dispensed[dispensed.any(axis=1)])])
+    dispensed = sources(visits)
+    return np.concatenate([visits[issues(visits)], bare(dispensed[dispensed.any(axis=1)])])
 
 
 def _replace_visits(state: StateDb, new: Items, lost: Items) -> Items:
@@ -70,7 +67,11 @@ def _lost_specials(state: StateDb, rows: StateRows, deletes: set[SpecialDelete])
     if not deletes:
         return np.empty(0, VISIT)
     live = {name for items in rows.special_visits(deletes) for name in names(items)}
-    wanted = {(special_name(d.code), pack_text(d.institution), _day(d.day)) for d in deletes}
+    named = list(deletes)
+    codes = special_names(_lows([d.code for d in named])).tolist()
+    wanted = {
+        (code, pack_text(d.institution), _day(d.day)) for code, d in zip(codes, named, strict=True)
+    }
     lost = [np.empty(0, VISIT)]
     for first, stop in sorted({_seconds(d.day) for d in deletes} | {(0, 1)}):
         edges = [(second << _SECOND_SHIFT).to_bytes(8, "big") for second in (first, stop)]
@@ -86,16 +87,15 @@ def _lost_specials(state: StateDb, rows: StateRows, deletes: set[SpecialDelete])
     return np.concatenate(lost)
 
 
-def special_name(text: str) -> int:
-    """The part of a key, in its low half, that a special code is; 0 for other texts."""
-    code = 0
-    for letter in text[:4] if _SPECIAL_CODE.fullmatch(text) else "":
-        code = code * 36 + int(letter, 36)
-    return int(SPECIAL) | code << int(CODE_SHIFT)
+def _lows(codes: list[str]) -> UInt64:
+    """The low halves of keys of which nothing is known but the special code."""
+    nothing = pa.nulls(len(codes), pa.string())
+    rows = pa.table({name: pa.array(codes) if name == "M15" else nothing for name in KEY_FIELDS})
+    return code_keys(columns_of_table(rows))[0][:, 1]
 
 
 def special_names(low: UInt64) -> UInt64:
-    """The same of visits, by the low halves of their keys."""
+    """The part of keys, in their low halves, that is the special code."""
     mask = SPECIAL | (SPECIAL - np.uint64(1)) >> CODE_SHIFT << CODE_SHIFT
     return low & mask
 

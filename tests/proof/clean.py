@@ -10,7 +10,7 @@ from pathlib import Path
 from lxml import etree
 
 from pipeline.generate import generate
-from pipeline.validate import TAIPEI
+from pipeline.taipei import TAIPEI
 from rules.model import Base
 
 RECEIVED = datetime(2025, 6, 20, 21)  # outside the weeks in which rules on typhoon codes differ

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pipeline.core import Processed
 from pipeline.limits import LIMITS
 from pipeline.outcome import Envelope
-from pipeline.validate import TAIPEI
+from pipeline.taipei import TAIPEI
 from tests.oracle.record import Row
 
 NO_FLOOD = replace(LIMITS, findings=10**9, bytes_per_finding=1)

@@ -14,7 +14,7 @@ from answers import answers, comparable
 from lxml import etree
 
 from pipeline.generate import DEFAULT_AS_OF, Summary, generate
-from pipeline.generate.moments import TAIPEI
+from pipeline.taipei import TAIPEI
 from schemas import xsd
 
 REC = re.compile(rb"<REC>.*?</REC>", re.DOTALL)

@@ -17,7 +17,8 @@ from pipeline.generate.ids import (
     treatment_id,
     wrong_check_digit,
 )
-from pipeline.generate.moments import TAIPEI, moment_of, stamp
+from pipeline.generate.moments import moment_of, stamp
+from pipeline.taipei import TAIPEI
 
 SAMPLES = sorted(Path("tests/fixtures/samples").glob("*.xml"))
 REC = re.compile(rb"<REC>.*?</REC>", re.DOTALL)

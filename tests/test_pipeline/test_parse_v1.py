@@ -12,7 +12,7 @@ from pipeline.core import process, process_many
 from pipeline.leave_out import without
 from pipeline.outcome import Envelope
 from pipeline.parse import ParserChoice, parse_many
-from pipeline.validate import TAIPEI
+from pipeline.taipei import TAIPEI
 from rules import load_plan
 from rules.load import load_bases
 from schemas import V1, V2

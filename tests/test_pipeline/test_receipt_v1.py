@@ -10,7 +10,7 @@ from pipeline.core import process
 from pipeline.outcome import Envelope
 from pipeline.report.answer import answer_of
 from pipeline.report.receipt import SEPARATOR, receipt
-from pipeline.validate import TAIPEI
+from pipeline.taipei import TAIPEI
 from rules import load_plan
 from schemas import V1
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pipeline.generate.ids import treatment_id
-from pipeline.generate.moments import TAIPEI, moment_of
+from pipeline.generate.moments import moment_of
+from pipeline.taipei import TAIPEI
 from rules.functions import roc_moment
 from rules.model import Base, Example
 
