@@ -1,0 +1,1 @@
+"""EDGE: HTTP: the API, the insurer's own envelope, the portal (docs/WEB.md)."""
