@@ -2,19 +2,36 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+NHI := $(BIN)/nhi-upload
 DEMO := out/demo
 STORE := out/store
-RECEIPTS := out/receipts
-RECEIVED := 2025-11-20T21:00+08:00
+INTO := --store $(STORE) --receipts out/receipts
+SAMPLE := --records 5000 --uploads 100 --seed 7
+YESTERDAY := $(shell TZ=Asia/Taipei date -d yesterday +%F 2>/dev/null || TZ=Asia/Taipei date -v-1d +%F)
+RECEIVED := $(YESTERDAY)T21:00+08:00
+PRECHECKED := 2024-03-20T21:00+08:00
 
-.PHONY: run test lint bench docs lock clean
+.PHONY: run serve test machine lint bench docs lock clean
 
 run: $(READY)  ## check, merge and store sample uploads; leaves tables and receipts under out/
-	$(BIN)/nhi-upload generate --records 5000 --uploads 100 --seed 7 --faults 0.05 --as-of $(RECEIVED) --out $(DEMO)
-	$(BIN)/nhi-upload run $(DEMO) --store $(STORE) --receipts $(RECEIPTS) --received-at $(RECEIVED)
+	rm -rf $(DEMO)
+	$(NHI) generate $(SAMPLE) --faults 0.05 --as-of $(RECEIVED) --out $(DEMO)/day
+	$(NHI) run $(DEMO)/day $(INTO) --received-at $(RECEIVED)
+	@echo; echo "健保卡 1.0 與 2.0 預檢的一週 a week of 1.0 beside its 2.0 pre-checks"
+	$(NHI) generate --dual $(SAMPLE) --faults 0.02 --as-of $(PRECHECKED) --out $(DEMO)/week
+	$(NHI) run $(DEMO)/week/v1 $(INTO) --received-at $(PRECHECKED)
+	$(NHI) run $(DEMO)/week/precheck/web-api $(INTO) --received-at $(PRECHECKED) --mode precheck
+	$(NHI) run $(DEMO)/week/precheck/vpn $(INTO) --received-at $(PRECHECKED) --mode precheck --channel vpn
+	@echo; echo "下一步 next: make serve  (= $(NHI) serve)"
 
-test: $(READY) lint  ## every test
+serve: run  ## the web service on the samples, with sign-ins made up and shown
+	$(NHI) serve
+
+test: $(READY) machine lint  ## every test
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+machine:  ## what tests need besides Python: Chromium, PostgreSQL
+	ops/test-machine.sh
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -91,6 +91,7 @@ def generate_dual(
     institution. ``differing`` is the share of visits that must not match, 0 to 1.
     """
     rng = Random(seed)  # noqa: S311  # made-up data must be repeatable, not secret
+    planned = _one_each(plan_uploads(records, uploads, rng))  # first: the institutions of ``generate``
     moment = moment_of(as_of)
     population = Population(max(20, records), seed, moment // DAY - 60)
     signatures, total = Signatures(rng), DualSummary(uploads, 0, 0)
@@ -98,7 +99,7 @@ def generate_dual(
     for folder in folders:
         folder.mkdir(parents=True, exist_ok=True)
     with (out / "expected-pairs.jsonl").open("wb") as expected:
-        for upload in _one_each(plan_uploads(records, uploads, rng)):
+        for upload in planned:
             code = upload.institution.code
             desk = _Week(
                 rng, upload.institution, population, [code], moment, signatures, Books(), Market()
