@@ -91,7 +91,8 @@ def generate_dual(
     institution. ``differing`` is the share of visits that must not match, 0 to 1.
     """
     rng = Random(seed)  # noqa: S311  # made-up data must be repeatable, not secret
-    planned = _one_each(plan_uploads(records, uploads, rng))  # first: the institutions of ``generate``
+    # Drawn first, so that they are the institutions of ``generate``.
+    planned = _one_each(plan_uploads(records, uploads, rng))
     moment = moment_of(as_of)
     population = Population(max(20, records), seed, moment // DAY - 60)
     signatures, total = Signatures(rng), DualSummary(uploads, 0, 0)

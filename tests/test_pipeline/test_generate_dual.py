@@ -25,7 +25,7 @@ KEYS = [V1.own(field).id for field in PRECHECK_KEY]
 @pytest.fixture(scope="module")
 def country(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("dual")
-    made = generate_dual(3_000, 40, 5, 0.2, out)
+    made = generate_dual(3_000, 40, 6, 0.2, out)
     assert made.visits == 3_000
     return out
 
