@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from pipeline.limits import LIMITS, Limits
 
@@ -21,6 +21,18 @@ class SettingsError(ValueError):
 
 
 @dataclass(frozen=True)
+class OidcSettings:
+    """The insurer's provider of sign-ins (OpenID Connect) and what this service is to it.
+
+    ``issuer`` is the URL under which ``/.well-known/openid-configuration`` is found.
+    """
+
+    issuer: str
+    client_id: str
+    client_secret: str = field(repr=False)
+
+
+@dataclass(frozen=True)
 class Settings:
     """What the operator set.
 
@@ -29,14 +41,28 @@ class Settings:
     the default of ``--store``; ``limits`` are those of ``pipeline.limits``
     (NHI_UPLOAD_MAX_UPLOAD_BYTES, NHI_UPLOAD_MAX_RECORDS, NHI_UPLOAD_MAX_TEXT_BYTES,
     NHI_UPLOAD_MAX_COMPRESSION_RATIO).
+
+    Of the web service: downloads of an upload end after ``download_days``
+    (NHI_UPLOAD_DOWNLOAD_DAYS); ``id_as_password`` (NHI_UPLOAD_ID_AS_PASSWORD) lets a person's id be
+    the password of an encrypted download; ``oidc`` (NHI_UPLOAD_OIDC_ISSUER,
+    NHI_UPLOAD_OIDC_CLIENT_ID, NHI_UPLOAD_OIDC_CLIENT_SECRET: all or none) lets the insurer's people
+    sign in at their own provider.
     """
 
     debug: bool = False
     allow_utf8: bool = False
     store_uri: str | None = None
     limits: Limits = LIMITS
+    download_days: int = 14
+    id_as_password: bool = False
+    oidc: OidcSettings | None = None
 
 
+_OIDC_NAMES = (
+    "NHI_UPLOAD_OIDC_ISSUER",
+    "NHI_UPLOAD_OIDC_CLIENT_ID",
+    "NHI_UPLOAD_OIDC_CLIENT_SECRET",
+)
 _LIMIT_NAMES = {
     "NHI_UPLOAD_MAX_UPLOAD_BYTES": "upload_bytes",
     "NHI_UPLOAD_MAX_RECORDS": "records",
@@ -48,8 +74,8 @@ _LIMIT_NAMES = {
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     """The settings of an environment. Raises ``SettingsError``."""
     limits = {
-        field: _positive(name, environment[name])
-        for name, field in _LIMIT_NAMES.items()
+        limit: _positive(name, environment[name])
+        for name, limit in _LIMIT_NAMES.items()
         if name in environment
     }
     return Settings(
@@ -57,7 +83,24 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         allow_utf8=_truth("NHI_UPLOAD_ALLOW_UTF8", environment.get("NHI_UPLOAD_ALLOW_UTF8", "")),
         store_uri=environment.get("NHI_UPLOAD_STORE") or None,
         limits=replace(LIMITS, **limits),
+        download_days=_positive(
+            "NHI_UPLOAD_DOWNLOAD_DAYS", environment.get("NHI_UPLOAD_DOWNLOAD_DAYS", "14")
+        ),
+        id_as_password=_truth(
+            "NHI_UPLOAD_ID_AS_PASSWORD", environment.get("NHI_UPLOAD_ID_AS_PASSWORD", "")
+        ),
+        oidc=_oidc(environment),
     )
+
+
+def _oidc(environment: Mapping[str, str]) -> OidcSettings | None:
+    values = [environment.get(name, "") for name in _OIDC_NAMES]
+    if not any(values):
+        return None
+    if not all(values):
+        lacking = [name for name, value in zip(_OIDC_NAMES, values, strict=True) if not value]
+        raise SettingsError(f"{' and '.join(lacking)} must be set too")
+    return OidcSettings(values[0].rstrip("/"), values[1], values[2])
 
 
 def _positive(name: str, text: str) -> int:
