@@ -9,8 +9,8 @@ from rich.text import Text
 from pipeline.comparison.tally import Tally
 from pipeline.comparison.window import roc_date
 from pipeline.report.precheck import words
-from pipeline.report.precheck.pages import reasons, type_label
 from pipeline.report.precheck.reports import InstitutionReport
+from pipeline.report.precheck.shown import reasons, type_label
 
 
 def show_comparison(report: InstitutionReport, console: Console) -> None:
