@@ -7,6 +7,7 @@ the operator's mistake and is told as such.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -42,7 +43,11 @@ class Settings:
     (NHI_UPLOAD_MAX_UPLOAD_BYTES, NHI_UPLOAD_MAX_RECORDS, NHI_UPLOAD_MAX_TEXT_BYTES,
     NHI_UPLOAD_MAX_COMPRESSION_RATIO).
 
-    Of the web service: downloads of an upload end after ``download_days``
+    Of the web service: ``hosts`` (NHI_UPLOAD_HOSTS, by commas) are the names it is published under;
+    ``rate_uploads`` (NHI_UPLOAD_RATE_UPLOADS) and ``rate_requests`` (NHI_UPLOAD_RATE_REQUESTS) are
+    what an institution may send, like ``600/minute``; ``request_bytes_budget``
+    (NHI_UPLOAD_REQUEST_BYTES_BUDGET) bounds the bodies of all requests under way together.
+    Downloads of an upload end after ``download_days``
     (NHI_UPLOAD_DOWNLOAD_DAYS); ``id_as_password`` (NHI_UPLOAD_ID_AS_PASSWORD) lets a person's id be
     the password of an encrypted download; ``oidc`` (NHI_UPLOAD_OIDC_ISSUER,
     NHI_UPLOAD_OIDC_CLIENT_ID, NHI_UPLOAD_OIDC_CLIENT_SECRET: all or none) lets the insurer's people
@@ -53,6 +58,10 @@ class Settings:
     allow_utf8: bool = False
     store_uri: str | None = None
     limits: Limits = LIMITS
+    hosts: tuple[str, ...] = ()
+    rate_uploads: str = "600/minute"
+    rate_requests: str = "3000/minute"
+    request_bytes_budget: int = 256 * 1024 * 1024
     download_days: int = 14
     id_as_password: bool = False
     oidc: OidcSettings | None = None
@@ -83,6 +92,12 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         allow_utf8=_truth("NHI_UPLOAD_ALLOW_UTF8", environment.get("NHI_UPLOAD_ALLOW_UTF8", "")),
         store_uri=environment.get("NHI_UPLOAD_STORE") or None,
         limits=replace(LIMITS, **limits),
+        hosts=_names(environment.get("NHI_UPLOAD_HOSTS", "")),
+        rate_uploads=_rate("NHI_UPLOAD_RATE_UPLOADS", environment, Settings.rate_uploads),
+        rate_requests=_rate("NHI_UPLOAD_RATE_REQUESTS", environment, Settings.rate_requests),
+        request_bytes_budget=_number(
+            "NHI_UPLOAD_REQUEST_BYTES_BUDGET", environment, Settings.request_bytes_budget
+        ),
         download_days=_positive(
             "NHI_UPLOAD_DOWNLOAD_DAYS", environment.get("NHI_UPLOAD_DOWNLOAD_DAYS", "14")
         ),
@@ -101,6 +116,22 @@ def _oidc(environment: Mapping[str, str]) -> OidcSettings | None:
         lacking = [name for name, value in zip(_OIDC_NAMES, values, strict=True) if not value]
         raise SettingsError(f"{' and '.join(lacking)} must be set too")
     return OidcSettings(values[0].rstrip("/"), values[1], values[2])
+
+
+def _number(name: str, environment: Mapping[str, str], default: int) -> int:
+    return _positive(name, environment[name]) if name in environment else default
+
+
+def _names(text: str) -> tuple[str, ...]:
+    """Host names by commas, in lower case."""
+    return tuple(name.strip().lower() for name in text.split(",") if name.strip())
+
+
+def _rate(name: str, environment: Mapping[str, str], default: str) -> str:
+    text = environment.get(name, default).lower()
+    if re.fullmatch(r"[1-9][0-9]{0,8}/(second|minute|hour|day)", text):
+        return text
+    raise SettingsError(f"{name}={text!r} is no rate like 600/minute")
 
 
 def _positive(name: str, text: str) -> int:
