@@ -1,0 +1,74 @@
+"""The web application: routes of the API, the insurer's envelope and the portal over one house."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.responses import RedirectResponse, Response
+
+from pipeline.version import ENGINE
+from pipeline.web import rooms
+from pipeline.web.house import House
+from pipeline.web.identity import SignInNeededError
+from pipeline.web.problems import Problem, problem_of_status, problem_response
+from pipeline.web.requests import Requests, request_id_of
+from pipeline.web.security import KnownHost, Proxied, SecurityHeaders
+
+FOR_PROGRAMS = ("/api/", "/V1000/", "/V2000/", "/healthz", "/readyz", "/metrics")
+
+
+def create_app(house: House) -> FastAPI:
+    """The application over an open house. It neither opens nor closes anything of it."""
+    app = FastAPI(
+        title="NHI upload 健保卡資料上傳",
+        version=ENGINE,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        middleware=[
+            Middleware(SecurityHeaders, doorway=house.doorway),
+            Middleware(Requests),
+            Middleware(Proxied, doorway=house.doorway),
+            Middleware(KnownHost, doorway=house.doorway),
+        ],
+        exception_handlers={
+            Problem: _problem,
+            HTTPException: _http_exception,
+            RequestValidationError: _invalid,
+            SignInNeededError: _sign_in,
+        },  # type: ignore[dict-item]
+    )
+    app.state.house = house
+    rooms.furnish(app)
+    return app
+
+
+async def _problem(request: Request, problem: Problem) -> Response:
+    """A problem in the form that suits who asked: a document, or a page."""
+    if request.url.path.startswith(FOR_PROGRAMS):
+        return problem_response(problem, request_id_of(request.scope))
+    return await rooms.error_page(request, problem)
+
+
+async def _http_exception(request: Request, wrong: HTTPException) -> Response:
+    return await _problem(request, problem_of_status(wrong.status_code, wrong.headers))
+
+
+async def _invalid(request: Request, wrong: RequestValidationError) -> Response:
+    """Which parameters are wrong and how, without what they held."""
+    errors = [
+        {
+            "in": str(error["loc"][0]),
+            "name": ".".join(map(str, error["loc"][1:])),
+            "message": error["msg"],
+        }
+        for error in wrong.errors()
+    ]
+    return await _problem(request, Problem("invalid-request", extra={"errors": errors}))
+
+
+async def _sign_in(_: Request, needed: SignInNeededError) -> Response:
+    return RedirectResponse(needed.location, 303)

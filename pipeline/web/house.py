@@ -1,0 +1,58 @@
+"""What the web's routes share: the open service, the desk, the accounts, the clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+from fastapi import Depends, Request
+
+from pipeline.settings import Settings
+from pipeline.taipei import TAIPEI
+
+if TYPE_CHECKING:
+    from pipeline.accounts.accounts import Accounts
+    from pipeline.desk.desk import Desk
+    from pipeline.intake.service import Service
+
+
+def now() -> datetime:
+    """The present moment in Asia/Taipei."""
+    return datetime.now(TAIPEI)
+
+
+@dataclass(frozen=True)
+class Doorway:
+    """How people reach the service.
+
+    ``hosts`` are the names it answers to (empty: any); ``proxies`` the networks (CIDR) of proxies
+    whose ``X-Forwarded-For`` and ``-Proto`` are believed; ``https`` whether people come by https,
+    so that cookies are for https only.
+    """
+
+    hosts: frozenset[str] = frozenset()
+    proxies: tuple[str, ...] = ()
+    https: bool = False
+
+
+@dataclass(frozen=True)
+class House:
+    """Everything a route may need. Routes ask the desk; they never open the store."""
+
+    settings: Settings
+    service: Service
+    desk: Desk
+    accounts: Accounts
+    doorway: Doorway = field(default_factory=Doorway)
+    clock: Callable[[], datetime] = now
+
+
+def house_of(request: Request) -> House:
+    """The house of a request's application."""
+    house: House = request.app.state.house
+    return house
+
+
+HouseOf = Annotated[House, Depends(house_of)]
