@@ -5,18 +5,22 @@
 
 Bytes are durable when ``sync`` returns; only then does the index name them. What a crash leaves
 behind the last indexed member is cut off at the next opening. The same bytes are kept once.
+
+Several threads may use an archive: what one adds, another's ``sync`` makes durable too.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import struct
-from collections.abc import Iterable
-from contextlib import closing, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from threading import RLock
 from typing import BinaryIO, Final, Self
 
 import zstandard
@@ -68,11 +72,17 @@ def compress(payloads: Iterable[bytes]) -> list[bytes]:
 
 
 class Archive:
-    """The archive under one folder. One writer; not for use by several threads at a time."""
+    """The archive under one folder. One process at a time opens it.
+
+    After a write that failed nothing more is taken until it is opened anew: what became of the
+    bytes is not known, and a second attempt would be told that all is well. Raises ``OSError``.
+    """
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
+        self._lock = RLock()
+        self._failed = False
         self._index = _open_index(_index_path(folder))
         if self._index.execute("SELECT count(*) FROM member").fetchone()[0] == 0:
             self._reindex()
@@ -97,41 +107,57 @@ class Archive:
 
         ``digest`` is the SHA-256 and ``plain`` the size of what was compressed.
         """
-        if digest in self._pending or self.place(digest) is not None:
-            return
-        if self._end > PACK_BYTES:
-            self.sync()
-            self._pack.close()
-            self._number, self._end = self._number + 1, 0
-            self._pack = self._open_pack()
-        self._pack.write(_HEADER.pack(_MARK, digest, plain, len(frame)))
-        self._pack.write(frame)
-        place = Place(self._number, self._end, plain, len(frame))
-        self._pending[digest] = place
-        self._end = place.end
+        with self._writing():
+            if digest in self._pending or self.place(digest) is not None:
+                return
+            if self._end > PACK_BYTES:
+                self.sync()
+                self._pack.close()
+                self._number, self._end = self._number + 1, 0
+                self._pack = self._open_pack()
+            self._pack.write(_HEADER.pack(_MARK, digest, plain, len(frame)))
+            self._pack.write(frame)
+            place = Place(self._number, self._end, plain, len(frame))
+            self._pending[digest] = place
+            self._end = place.end
 
     def sync(self) -> None:
         """Make everything added durable, then let the index name it."""
-        if not self._pending:
-            return
-        self._pack.flush()
-        os.fsync(self._pack.fileno())
-        rows = [
-            (digest, p.pack, p.offset, p.plain, p.stored) for digest, p in self._pending.items()
-        ]
-        with self._index:
-            self._index.executemany("INSERT INTO member VALUES (?, ?, ?, ?, ?)", rows)
-        self._pending.clear()
+        with self._writing():
+            if not self._pending:
+                return
+            self._pack.flush()
+            os.fsync(self._pack.fileno())
+            rows = [
+                (digest, p.pack, p.offset, p.plain, p.stored) for digest, p in self._pending.items()
+            ]
+            with self._index:
+                self._index.executemany("INSERT INTO member VALUES (?, ?, ?, ?, ?)", rows)
+            self._pending.clear()
 
     def place(self, digest: bytes) -> Place | None:
         """Where durable bytes are; ``None`` if the archive does not have them."""
-        return _place(self._index, digest)
+        with self._lock:
+            return _place(self._index, digest)
 
     def close(self) -> None:
         """Let go of the files; what was added since the last sync is forgotten."""
-        with suppress(OSError):  # what is still buffered can't be written, nor is it wanted
-            self._pack.close()
-        self._index.close()
+        with self._lock:
+            with suppress(OSError):  # what is still buffered can't be written, nor is it wanted
+                self._pack.close()
+            self._index.close()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """One thread at a time, and none after a failure."""
+        with self._lock:
+            if self._failed:
+                raise OSError(errno.EIO, "an earlier write to the archive failed")
+            try:
+                yield
+            except BaseException:
+                self._failed = True
+                raise
 
     def _open_pack(self) -> BinaryIO:
         path = _pack_path(self._folder, self._number)

@@ -54,7 +54,7 @@ class Loaded:
 def load_registrations(
     store: Store, files: Iterable[SentFile], plan: Plan, limits: RegisterLimits = REGISTER_LIMITS
 ) -> Iterator[Loaded]:
-    """Check files in order and take them into a store that is open for registrations.
+    """Check files in order and take them into an open store.
 
     A file is given once it is durable; files are committed together, each as a whole. Raises
     ``StoreWriteError``: what was given before stands.
@@ -97,10 +97,10 @@ def _take(store: Store, file: SentFile, plan: Plan, limits: RegisterLimits) -> L
 def _first_receipt(store: Store, upload: Receipted, *, kept: bool) -> FirstReceipt | None:
     """The receipt of the same name and bytes, if they were taken before."""
     key = upload.name, upload.sha256
-    recent = store.redeliveries.recent(*key)
+    recent = store.redeliveries.recent(REGISTRATION, key)
     if recent or (kept and store.archive.place(bytes.fromhex(upload.sha256)) is None):
         return recent
-    return store.redeliveries.find([key], None).get(key)
+    return store.redeliveries.find(REGISTRATION, [key], None).get(key)
 
 
 def _upload_row(upload: Receipted, checked: Checked, *, kept: bool) -> dict[str, object]:

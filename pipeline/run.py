@@ -89,9 +89,7 @@ def run(
     files = find_files(sources)
     first = list(next(zip(files), ()))  # a missing source is told before a store is made
     uploads = (u for file in chain(first, files) for u in read_uploads(file, options.limits))
-    with open_store(
-        store_uri, options.mode, wait_seconds=options.wait_seconds, waiting=waiting
-    ) as store:
+    with open_store(store_uri, wait_seconds=options.wait_seconds, waiting=waiting) as store:
         if receipts:
             receipts.begin()
         checker = Checker(
@@ -142,9 +140,11 @@ def _intake(
     archived = [
         key
         for key, upload in zip(keys, batch, strict=True)
-        if upload.refusal or store.redeliveries.recent(*key) or store.archive.place(upload.sha256)
+        if upload.refusal
+        or store.redeliveries.recent(options.mode, key)
+        or store.archive.place(upload.sha256)
     ]
-    first = store.redeliveries.find(archived, options.institution)
+    first = store.redeliveries.find(options.mode, archived, options.institution)
     before: dict[int, FirstReceipt | None] = {}
     for place, key in enumerate(keys):
         if key in first:

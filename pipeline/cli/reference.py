@@ -52,7 +52,7 @@ def load(settings: Settings, name: str, file: Path, store_uri: str | None) -> in
     uri = store_uri_of(store_uri, settings)
     waiting = lambda message: click.echo(message, err=True)  # noqa: E731
     try:
-        with open_store(uri, "official", waiting=waiting):
+        with open_store(uri, waiting=waiting):
             done = load_file(layout_of(uri), name, file)
     except ReferenceFileError as wrong:
         raise click.UsageError(str(wrong)) from None

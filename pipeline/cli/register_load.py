@@ -77,13 +77,12 @@ def _loaded(
     from pipeline.registrations import SentFile, load_registrations
     from pipeline.store.store import open_store
     from rules.registrations import load_registration_plan
-    from schemas.tables import REGISTRATION
 
     def sent() -> Iterator[SentFile]:
         for file in files:
             yield SentFile(name or file, read_file(file), received_at or now())
 
-    with open_store(uri, REGISTRATION, waiting=_tell) as store:
+    with open_store(uri, waiting=_tell) as store:
         yield from load_registrations(store, sent(), load_registration_plan())
 
 

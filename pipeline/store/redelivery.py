@@ -11,6 +11,9 @@ import pyarrow.compute as pc
 from pipeline.store.delta import DeltaTables
 from schemas.tables import StoreMode
 
+Key = tuple[str, str]
+"""File name and SHA-256 in hex."""
+
 _COLUMNS = ["name", "sha256", "upload_id", "institution", "status", "refusal_code", "redelivery_of",
             "mode", "sequence"]  # fmt: skip
 
@@ -28,37 +31,38 @@ class FirstReceipt:
 class Redeliveries:
     """Looks first in what is not committed yet, then in ``uploads``."""
 
-    def __init__(self, tables: DeltaTables, mode: StoreMode) -> None:
+    def __init__(self, tables: DeltaTables) -> None:
         self._tables = tables
-        self._mode = mode
-        self._recent: dict[tuple[str, str], FirstReceipt] = {}
+        self._recent: dict[tuple[StoreMode, Key], FirstReceipt] = {}
 
     def remember(self, rows: pa.Table) -> None:
         """Take note of receipts that are about to be committed."""
-        self._recent.update(_by_key(rows))
+        for mode in pc.unique(rows["mode"]).to_pylist():
+            known = _by_key(rows.filter(pc.equal(rows["mode"], mode)))
+            self._recent.update({(mode, key): first for key, first in known.items()})
 
     def committed(self) -> None:
         """What was remembered can now be found in the table."""
         self._recent.clear()
 
-    def recent(self, name: str, digest: str) -> FirstReceipt | None:
+    def recent(self, mode: StoreMode, key: Key) -> FirstReceipt | None:
         """The first receipt of an upload that is not committed yet."""
-        return self._recent.get((name, digest))
+        return self._recent.get((mode, key))
 
     def find(
-        self, uploads: Sequence[tuple[str, str]], institution: str | None
-    ) -> dict[tuple[str, str], FirstReceipt]:
-        """First receipts by (name, SHA-256 in hex). ``institution``: of that sender only.
+        self, mode: StoreMode, uploads: Sequence[Key], institution: str | None
+    ) -> dict[Key, FirstReceipt]:
+        """First receipts of one mode. ``institution``: of that sender only.
 
         What is not committed yet is of the run's own sender.
         """
-        found = {key: self._recent[key] for key in uploads if key in self._recent}
+        found = {key: first for key in uploads if (first := self.recent(mode, key))}
         missing = [key for key in uploads if key not in found]
         if missing:
             digests = pa.array(sorted({digest for _, digest in missing}))
             rows = self._tables.dataset("uploads").to_table(
                 columns=_COLUMNS,
-                filter=pc.field("sha256").isin(digests) & (pc.field("mode") == self._mode),
+                filter=pc.field("sha256").isin(digests) & (pc.field("mode") == mode),
             )
             known = _by_key(_of_sender(rows, institution).sort_by([("sequence", "descending")]))
             found.update({key: known[key] for key in missing if key in known})
@@ -73,8 +77,8 @@ def _of_sender(rows: pa.Table, institution: str | None) -> pa.Table:
     return rows.filter(pc.or_kleene(pc.is_null(sender), pc.equal(sender, institution)))
 
 
-def _by_key(rows: pa.Table) -> dict[tuple[str, str], FirstReceipt]:
-    """First receipts by (name, SHA-256 in hex); of several the last in ``rows``."""
+def _by_key(rows: pa.Table) -> dict[Key, FirstReceipt]:
+    """First receipts; of several the last in ``rows``."""
     return {
         (row["name"], row["sha256"]): FirstReceipt(
             row["upload_id"], row["institution"], row["status"], row["refusal_code"]

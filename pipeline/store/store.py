@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -30,21 +30,15 @@ from pipeline.store.state_db import Marker
 from pipeline.store.state_rebuild import open_state
 from pipeline.store.tracks import TrackTables
 from pipeline.store.uploads import Uploads
-from schemas.tables import StoreMode, Track
-
-_TRACKS: Final[dict[StoreMode, tuple[Track, ...]]] = {
-    "official": ("official", "v1"),
-    "precheck": ("precheck",),
-    "registration": (),
-}
+from schemas.tables import PREFIXES, Track
 
 __all__ = ["WAIT_SECONDS", "Store", "open_store"]
 
 
 class Store:
-    """An open store, for one mode and one process. Made by ``open_store``."""
+    """An open store, for one process. Made by ``open_store``."""
 
-    def __init__(self, committer: Committer, mode: StoreMode, tell: Tell | None = None) -> None:
+    def __init__(self, committer: Committer, archive: Archive, tell: Tell | None = None) -> None:
         self.buckets = committer.config.buckets
         self._committer = committer
         self._layout = committer.layout
@@ -53,25 +47,24 @@ class Store:
         self._registrations = Registrations(self._layout, committer.tables)
         self._sequence = committer.last_sequence
         self._first_sequence = self._sequence + 1
-        self.redeliveries = Redeliveries(committer.tables, mode)
+        self.redeliveries = Redeliveries(committer.tables)
         now = Marker(committer.batch, self._sequence)
         self._tracks = {
             track: TrackTables(
                 committer, track,
                 partial(open_state, self._layout, committer.tables, track, now, tell),
             )
-            for track in _TRACKS[mode]
+            for track in PREFIXES
         }  # fmt: skip
-        self.archive = Archive(self._layout.raw)
+        self.archive = archive
 
     def close(self) -> None:
         """Let go of the files. What was staged and not committed is forgotten."""
         for track in self._tracks.values():
             track.close()
-        self.archive.close()
 
     def track(self, name: Track) -> TrackTables:
-        """The current tables and the state of a track. ``KeyError`` for one of another mode."""
+        """The current tables and the state of a track."""
         return self._tracks[name]
 
     def next_sequence(self) -> int:
@@ -149,20 +142,23 @@ class Store:
 @contextmanager
 def open_store(
     uri: str | Path,
-    mode: StoreMode = "official",
     *,
     buckets: int = DEFAULT_BUCKETS,
     wait_seconds: float = WAIT_SECONDS,
     waiting: Tell | None = None,
+    archive: Archive | None = None,
 ) -> Iterator[Store]:
     """Open a store for writing, making it if there is none, and complete what a crash cut short.
 
-    Raises ``StoreUnusableError``, ``StoreBusyError`` or ``StoreWriteError``.
+    ``archive`` is the store's own, opened by somebody who closes it after the store. Raises
+    ``StoreUnusableError``, ``StoreBusyError`` or ``StoreWriteError``.
     """
-    with open_tables(uri, buckets=buckets, wait_seconds=wait_seconds, tell=waiting) as committer:
+    with (
+        open_tables(uri, buckets=buckets, wait_seconds=wait_seconds, tell=waiting) as committer,
+        ExitStack() as held,
+    ):
         with write_failures():
-            store = Store(committer, mode, waiting)
-        try:
-            yield store
-        finally:
-            store.close()
+            kept = archive or held.enter_context(Archive(committer.layout.raw))
+            store = Store(committer, kept, waiting)
+        held.callback(store.close)
+        yield store

@@ -28,7 +28,6 @@ from pipeline.store.vacuum import vacuum
 from pipeline.store.verify import verify
 from rules import load_plan
 from rules.registrations import load_registration_plan
-from schemas.tables import REGISTRATION
 
 Out = pytest.CaptureFixture[bytes]
 OTHER_DAY, OTHER_UNIT = "11000000120150808.CSV", "11000000220150807.CSV"
@@ -45,7 +44,7 @@ def load(
         SentFile(name, text.encode() if isinstance(text, str) else text, RECEIVED)
         for name, text in files
     ]
-    with open_store(store, REGISTRATION) as held:
+    with open_store(store) as held:
         return list(load_registrations(held, sent, load_registration_plan(), limits))
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 
@@ -87,3 +90,44 @@ def test_damage_is_told_and_never_returned_as_bytes(tmp_path: Path) -> None:
     pack.write_bytes(raw[:-1])
     with pytest.raises(StoreUnusableError, match="shorter than its index"):
         Archive(tmp_path)
+
+
+def test_threads_add_and_sync_each_for_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a thread synced is there for it, whoever else writes; every byte once, in its place."""
+    monkeypatch.setattr(module, "PACK_BYTES", 20_000)
+    payloads = [(i % 40).to_bytes(2, "big") * (50 + i % 40) for i in range(400)]
+    with Archive(tmp_path) as archive, ThreadPoolExecutor(4) as pool:
+
+        def keep(part: list[bytes]) -> bool:
+            digests = add(archive, *part)
+            archive.sync()
+            return all(archive.place(digest) for digest in digests)
+
+        assert all(pool.map(keep, (payloads[i : i + 4] for i in range(0, 400, 4))))
+    digests = [sha256(payload).digest() for payload in payloads]
+    assert read(tmp_path, digests) == payloads
+    for path in tmp_path.glob("index.sqlite*"):
+        path.unlink()
+    archived(tmp_path)
+    assert read(tmp_path, digests) == payloads
+
+
+def test_after_a_sync_that_failed_nothing_is_taken_for_durable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(_: int) -> None:
+        raise OSError(errno.EIO, "no")
+
+    with Archive(tmp_path) as archive:
+        (digest,) = add(archive, b"lost, perhaps")
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "fsync", fails)
+            with pytest.raises(OSError, match="no"):
+                archive.sync()
+        for attempt in (archive.sync, lambda: add(archive, b"more")):
+            with pytest.raises(OSError, match="earlier write"):
+                attempt()
+        assert archive.place(digest) is None
+    assert read(tmp_path, archived(tmp_path, b"lost, perhaps")) == [b"lost, perhaps"]
