@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from datetime import datetime
 from typing import Final
@@ -9,9 +10,24 @@ from typing import Final
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _RANDOM_BITS: Final = 80
 LENGTH: Final = 26
+_SHAPE: Final = re.compile(rf"[0-7][{_ALPHABET}]{{{LENGTH - 1}}}")
 
 
 def new_upload_id(received_at: datetime) -> str:
     """26 characters: 48 bits of milliseconds since 1970, then 80 random bits."""
-    number = int(received_at.timestamp() * 1000) << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS)
+    return _written(received_at, secrets.randbits(_RANDOM_BITS))
+
+
+def least_upload_id(moment: datetime) -> str:
+    """What no id of an upload received at a moment, or later, is below."""
+    return _written(moment, 0)
+
+
+def is_upload_id(text: str) -> bool:
+    """Whether a text has the shape of an upload id."""
+    return _SHAPE.fullmatch(text) is not None
+
+
+def _written(moment: datetime, low: int) -> str:
+    number = int(moment.timestamp() * 1000) << _RANDOM_BITS | low
     return "".join(_ALPHABET[number >> shift & 31] for shift in range(5 * (LENGTH - 1), -1, -5))

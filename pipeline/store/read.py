@@ -6,6 +6,7 @@ it first: whatever upload it tells of, the other tables hold already.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 import polars as pl
@@ -16,22 +17,19 @@ from pipeline.store.layout import layout_of, read_config
 
 _FIRST: Final = ("uploads",)
 
+Opener = Callable[[str], DeltaTable | None]
+"""Gives a table by its name, as it is now; ``None`` where the store does not have it yet."""
+
 
 class Snapshot:
     """Tables of a store as they are when opened. Raises ``StoreUnusableError`` for no store."""
 
-    def __init__(self, store_uri: str, names: tuple[str, ...]) -> None:
-        layout = layout_of(store_uri)
-        if read_config(layout) is None:
-            raise StoreUnusableError(
-                f"{layout.root} 沒有資料庫，請確認 --store",
-                f"There is no store at {layout.root}; check --store",
-            )
-        self._tables = {
-            name: DeltaTable(path)
-            for name in sorted(names, key=lambda n: n not in _FIRST)
-            if DeltaTable.is_deltatable(str(path := layout.table(name)))
-        }
+    def __init__(
+        self, store_uri: str, names: tuple[str, ...], opener: Opener | None = None
+    ) -> None:
+        opener = opener or opener_of(store_uri)
+        opened = {name: opener(name) for name in sorted(names, key=lambda n: n not in _FIRST)}
+        self._tables = {name: table for name, table in opened.items() if table is not None}
 
     def scan(self, name: str, empty: pl.Schema) -> pl.LazyFrame:
         """The rows of a table, to be filtered and read in part; Delta's statistics skip files.
@@ -40,3 +38,19 @@ class Snapshot:
         """
         table = self._tables.get(name)
         return pl.LazyFrame(schema=empty) if table is None else pl.scan_delta(table)
+
+
+def opener_of(store_uri: str) -> Opener:
+    """Opens the tables of a store. Raises ``StoreUnusableError`` for no store."""
+    layout = layout_of(store_uri)
+    if read_config(layout) is None:
+        raise StoreUnusableError(
+            f"{layout.root} 沒有資料庫，請確認 --store",
+            f"There is no store at {layout.root}; check --store",
+        )
+
+    def opened(name: str) -> DeltaTable | None:
+        path = str(layout.table(name))
+        return DeltaTable(path) if DeltaTable.is_deltatable(path) else None
+
+    return opened
