@@ -52,6 +52,8 @@ class Settings:
     the password of an encrypted download; ``oidc`` (NHI_UPLOAD_OIDC_ISSUER,
     NHI_UPLOAD_OIDC_CLIENT_ID, NHI_UPLOAD_OIDC_CLIENT_SECRET: all or none) lets the insurer's people
     sign in at their own provider.
+    ``accounts_url`` (NHI_UPLOAD_ACCOUNTS_URL) is the database of accounts, like
+    ``postgresql+psycopg://user:password@host/name``; without it, a file in the store.
     """
 
     debug: bool = False
@@ -65,6 +67,7 @@ class Settings:
     download_days: int = 14
     id_as_password: bool = False
     oidc: OidcSettings | None = None
+    accounts_url: str | None = field(default=None, repr=False)
 
 
 _OIDC_NAMES = (
@@ -105,6 +108,7 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
             "NHI_UPLOAD_ID_AS_PASSWORD", environment.get("NHI_UPLOAD_ID_AS_PASSWORD", "")
         ),
         oidc=_oidc(environment),
+        accounts_url=environment.get("NHI_UPLOAD_ACCOUNTS_URL") or None,
     )
 
 
@@ -115,7 +119,7 @@ def _oidc(environment: Mapping[str, str]) -> OidcSettings | None:
     if not all(values):
         lacking = [name for name, value in zip(_OIDC_NAMES, values, strict=True) if not value]
         raise SettingsError(f"{' and '.join(lacking)} must be set too")
-    return OidcSettings(values[0].rstrip("/"), values[1], values[2])
+    return OidcSettings(*values)
 
 
 def _number(name: str, environment: Mapping[str, str], default: int) -> int:

@@ -1,11 +1,11 @@
-"""Who asks: a signed-in person, or a program with an API key."""
+"""Who asks: a signed-in person, a program with an API key, or whoever runs the machine."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
-Role = Literal["clinic", "vendor", "insurer", "auditor"]
+Role = Literal["clinic", "vendor", "insurer", "auditor", "operator"]
 
 
 @dataclass(frozen=True)
@@ -13,7 +13,8 @@ class Who:
     """Somebody who proved who they are.
 
     ``id`` names the account or key in the audit log; ``institutions`` are those it belongs to: one
-    of a clinic, one or more of a vendor's key, none of the insurer's people, who see all of them.
+    of a clinic, one or more of a vendor's key, none of the insurer's people, who see all of them,
+    and none of the operator, who sees none: the command line needs no leave of ours.
     """
 
     id: str
@@ -33,3 +34,11 @@ class Who:
     def owns(self, institution: str | None) -> bool:
         """Whether they may send and download for an institution."""
         return institution in self.institutions
+
+
+def operator(login: str | None = None) -> Who:
+    """Whoever runs the machine, by their login there; nobody signs in as that."""
+    return Who(f"operator:{login}" if login else "operator", login or "operator", "operator")
+
+
+OPERATOR: Final = operator()
