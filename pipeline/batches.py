@@ -5,13 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 
 from pipeline.archive import compress
 from pipeline.core import Processed, process_many
 from pipeline.errors import kind_and_place
 from pipeline.limits import LIMITS, Limits
-from pipeline.outcome import Channel, Envelope, Mode
+from pipeline.outcome import Envelope, Mode
 from pipeline.parse import ParserChoice
 from pipeline.recognise import by_version
 from pipeline.references import NONE, References
@@ -27,34 +26,37 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Intake:
-    """Uploads that are processed together, in the order of receipt.
+    """Uploads that are processed together, in the order of receipt; each with its envelope and id.
 
     ``before`` holds the places of those that were taken before, with their first receipt, which
-    is ``None`` as long as the first one is itself still under way.
+    is ``None`` as long as the first one is itself still under way. ``archived``: their bytes are
+    durable already.
     """
 
-    received_at: datetime
-    uploads: list[Payload]
+    uploads: Sequence[Payload]
+    envelopes: Sequence[Envelope]
+    upload_ids: Sequence[str]
     before: dict[int, FirstReceipt | None] = field(default_factory=dict)
+    archived: bool = False
 
     @property
     def size(self) -> int:
         """Bytes of the payloads."""
         return sum(len(upload.data) for upload in self.uploads)
 
-    @property
-    def new(self) -> list[int]:
-        """Places of the uploads that are to be processed."""
-        return [
-            place
-            for place, upload in enumerate(self.uploads)
-            if place not in self.before and upload.refusal is None
-        ]
+    def new(self) -> dict[Mode, list[int]]:
+        """Places of the uploads that are to be processed, by the mode they were sent in."""
+        found: dict[Mode, list[int]] = {}
+        for place, (upload, envelope) in enumerate(zip(self.uploads, self.envelopes, strict=True)):
+            if place not in self.before and upload.refusal is None:
+                found.setdefault(envelope.mode, []).append(place)
+        return found
 
 
 @dataclass(frozen=True)
 class Part:
-    """Some uploads of an intake, processed together, by place; and their archive frames."""
+    """Some uploads of an intake, processed together, by place; and the archive frames of those that
+    are not archived yet."""
 
     places: tuple[int, ...]
     processed: Processed
@@ -72,42 +74,34 @@ class Checked:
 
 @dataclass(frozen=True)
 class Checker:
-    """How uploads are processed: everything but their bytes. May be called by any thread.
+    """How uploads are processed: everything but their bytes and envelopes. Any thread may call it.
 
     ``plans`` gives the plan for a version of the format.
     """
 
     plans: Plans
-    mode: Mode = "official"
-    channel: Channel = "web-api"
-    institution: str | None = None
     parser: ParserChoice = "auto"
     utf8: bool = False
     limits: Limits = LIMITS
     references: References = NONE
 
-    def envelope(self, intake: Intake, place: int) -> Envelope:
-        """What is known of an upload besides its bytes."""
-        name = intake.uploads[place].name
-        return Envelope(intake.received_at, self.institution, self.channel, self.mode, name)
-
     def check(self, intake: Intake) -> Checked:
-        """Process an intake, by versions of the format. Where that fails, one by one, so that only
-        the culprit is lost."""
+        """Process an intake, by mode and version of the format. Where that fails, one by one, so
+        that only the culprit is lost."""
         parts, failed = list[Part](), dict[int, Exception]()
-        places = intake.new
-        payloads = [intake.uploads[place].data for place in places]
-        for version, chosen in by_version(payloads).items():
-            of_version = [places[i] for i in chosen]
-            try:
-                parts.append(self._process(intake, version, of_version))
-            except Exception as fault:  # of ours: find the upload that brings it out
-                _log.error(
-                    "processing %d uploads together failed (%s); now one by one",
-                    len(of_version),
-                    kind_and_place(fault),
-                )
-                self._one_by_one(intake, version, of_version, parts, failed)
+        for mode, places in intake.new().items():
+            payloads = [intake.uploads[place].data for place in places]
+            for version, chosen in by_version(payloads, mode).items():
+                of_version = [places[i] for i in chosen]
+                try:
+                    parts.append(self._process(intake, version, of_version))
+                except Exception as fault:  # of ours: find the upload that brings it out
+                    _log.error(
+                        "processing %d uploads together failed (%s); now one by one",
+                        len(of_version),
+                        kind_and_place(fault),
+                    )
+                    self._one_by_one(intake, version, of_version, parts, failed)
         return Checked(intake, tuple(parts), failed)
 
     def _one_by_one(
@@ -122,12 +116,12 @@ class Checker:
 
     def _process(self, intake: Intake, version: Version, places: Sequence[int]) -> Part:
         payloads = [intake.uploads[place].data for place in places]
-        envelopes = [self.envelope(intake, place) for place in places]
         processed = process_many(
-            payloads, envelopes, self.plans(version), self.parser,
-            utf8=self.utf8, limits=self.limits, references=self.references,
+            payloads, [intake.envelopes[place] for place in places], self.plans(version),
+            self.parser, utf8=self.utf8, limits=self.limits, references=self.references,
         )  # fmt: skip
-        return Part(tuple(places), processed, tuple(compress(payloads)))
+        frames = () if intake.archived else compress(payloads)
+        return Part(tuple(places), processed, tuple(frames))
 
 
 def in_batches(

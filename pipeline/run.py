@@ -13,20 +13,21 @@ from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 
-from pipeline.batches import Checker, Intake, in_batches
+from pipeline.batches import Checked, Checker, Intake, in_batches
 from pipeline.engines.pool import ahead
 from pipeline.ingest import find_files, read_uploads
 from pipeline.limits import LIMITS, Limits
 from pipeline.merge import MergePolicy
-from pipeline.outcome import Channel, Mode
+from pipeline.outcome import Channel, Envelope, Mode
 from pipeline.parse import ParserChoice
 from pipeline.reference.kept import read_snapshot
 from pipeline.run_summary import RunSummary
-from pipeline.settle import Receipts, Settler
+from pipeline.settle import Publish, Receipts, Settled, Settler
 from pipeline.store.layout import layout_of
 from pipeline.store.redelivery import FirstReceipt
 from pipeline.store.store import WAIT_SECONDS, Store, open_store
 from pipeline.unpack import Payload
+from pipeline.upload_ids import new_upload_id
 from rules import load_plan
 from rules.plan import Plan
 from schemas import V2, Version
@@ -93,11 +94,13 @@ def run(
         if receipts:
             receipts.begin()
         checker = Checker(
-            plans, options.mode, options.channel, options.institution,
-            options.parser, options.utf8, options.limits, read_snapshot(layout_of(store_uri)),
+            plans, options.parser, options.utf8, options.limits,
+            read_snapshot(layout_of(store_uri)),
         )  # fmt: skip
-        settler = Settler(store, checker, options.policy, summary, receipts)
-        for _ in _work(uploads, store, checker, settler, options):
+        settling = _Settling(
+            store, Settler(store, plan, options.policy), summary, _Publishing(receipts, plan)
+        )
+        for _ in _work(uploads, checker, settling, options):
             summary.seconds = time.monotonic() - started
             if progress:
                 progress(summary)
@@ -105,30 +108,71 @@ def run(
     return summary
 
 
+class _Publishing:
+    """Receipts of what was settled, to be seen once it is committed."""
+
+    def __init__(self, receipts: Receipts | None, plan: Plan) -> None:
+        self._receipts = receipts
+        self._plan = plan
+        self._publish: list[Publish] = []
+
+    def prepare(self, settled: Settled) -> None:
+        """Write them out of sight."""
+        if self._receipts is None:
+            return
+        for part in settled.parts:
+            self._publish.append(self._receipts.prepare(part.processed, part.uploads))
+        if settled.refused:
+            refused = [(one, refusal) for one, refusal, _ in settled.refused]
+            self._publish.append(self._receipts.prepare_refused(refused, self._plan))
+
+    def publish(self) -> None:
+        """What they tell is durable."""
+        for publish in self._publish:
+            publish()
+        self._publish.clear()
+
+
+@dataclass(frozen=True)
+class _Settling:
+    """Where batches are settled."""
+
+    store: Store
+    settler: Settler
+    summary: RunSummary
+    publishing: _Publishing
+
+    def settle(self, checked: Checked) -> None:
+        settled = self.settler.settle(checked)
+        self.publishing.prepare(settled)
+        self.summary.add(settled)
+
+    def commit(self) -> None:
+        """Make what was settled durable, then let its receipts be seen."""
+        self.store.commit()
+        self.publishing.publish()
+
+
 def _work(
-    uploads: Iterable[Payload],
-    store: Store,
-    checker: Checker,
-    settler: Settler,
-    options: RunOptions,
+    uploads: Iterable[Payload], checker: Checker, settling: _Settling, options: RunOptions
 ) -> Iterator[None]:
     """Batch by batch: process ahead, settle in order, commit when there is enough."""
     under_way: set[tuple[str, str]] = set()
     intakes = (
-        _intake(batch, store, under_way, options)
+        _intake(batch, settling.store, under_way, options)
         for batch in in_batches(uploads, options.batch_bytes, options.batch_uploads)
     )
     size = count = 0
     for checked in ahead(checker.check, intakes, options.workers):
-        settler.settle(checked)
+        settling.settle(checked)
         under_way -= {_key(upload) for upload in checked.intake.uploads}
         size += checked.intake.size
         count += len(checked.intake.uploads)
         if size >= options.commit_bytes or count >= options.commit_uploads:
-            settler.commit()
+            settling.commit()
             size = count = 0
         yield
-    settler.commit()
+    settling.commit()
     yield
 
 
@@ -152,7 +196,12 @@ def _intake(
         elif key in under_way:
             before[place] = None
         under_way.add(key)
-    return Intake(options.received_at or datetime.now(UTC), batch, before)
+    now = options.received_at or datetime.now(UTC)
+    envelopes = [
+        Envelope(now, options.institution, options.channel, options.mode, upload.name)
+        for upload in batch
+    ]
+    return Intake(batch, envelopes, [new_upload_id(now) for _ in batch], before)
 
 
 def _key(upload: Payload) -> tuple[str, str]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from pipeline.core import Processed
 from pipeline.outcome import Counts, Refusal
+from pipeline.settle import Settled, SettledPart
 
 MOST_LISTED: Final = 1_000  # of refusals, failures and redeliveries each; the counts go on
 
@@ -37,6 +38,30 @@ class RunSummary:
     failures: list[tuple[str, str]] = field(default_factory=list)
     redeliveries: list[tuple[str, str]] = field(default_factory=list)
     holds: list[tuple[str, str]] = field(default_factory=list)
+
+    def add(self, settled: Settled) -> None:
+        """What became of a batch."""
+        for part in settled.parts:
+            self._add_part(part)
+        for one, refusal, _ in settled.refused:
+            self.add_refused(one.name, refusal)
+        for place, error in settled.failed.items():
+            self.add_failed(settled.intake.uploads[place].name, error)
+        for name, upload_id in settled.redelivered:
+            self.add_redelivered(name, upload_id)
+        self.bytes_taken += settled.intake.size
+
+    def _add_part(self, part: SettledPart) -> None:
+        processed = part.processed
+        for place, one in enumerate(part.uploads):
+            refusal = processed.refusals[place]
+            if refusal:
+                self.add_refused(one.name, refusal)
+            elif place in processed.held:
+                self.add_held(one.name, one.upload_id)
+            else:
+                self.add_done(processed.counts(place))
+        self.add_findings(processed)
 
     def add_done(self, counts: Counts) -> None:
         """An upload that was taken."""

@@ -1,12 +1,14 @@
-"""Edge: checked uploads → sequence, merge, rows for the store, and their part of the summary."""
+"""Edge: checked uploads → sequence, merge, and rows for the store; and what became of each."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
-from pipeline.batches import Checked, Checker, Intake, Part
+import pyarrow as pa
+
+from pipeline.batches import Checked, Intake, Part
 from pipeline.core import Processed
 from pipeline.decisions import Decided, decide
 from pipeline.merge import MergePolicy
@@ -20,16 +22,14 @@ from pipeline.results import (
     upload_rows,
     visit_changes,
 )
-from pipeline.run_summary import RunSummary
 from pipeline.store.redelivery import FirstReceipt
 from pipeline.store.store import Store
-from pipeline.upload_ids import new_upload_id
 from rules.plan import Plan
-from schemas import V2
 from schemas.tables import track_of
 from schemas.versions import version_in
 
 Publish = Callable[[], None]
+Row = dict[str, object]
 
 
 class Receipts(Protocol):
@@ -43,6 +43,35 @@ class Receipts(Protocol):
 
     def prepare_refused(self, refused: Sequence[tuple[Receipted, Refusal]], plan: Plan) -> Publish:
         """Those of uploads that could not be unpacked."""
+
+
+@dataclass(frozen=True)
+class SettledPart:
+    """Uploads that were processed and merged together, and their rows of ``uploads``.
+
+    ``processed`` has what the merge found; ``findings`` are the rows of all of them, in order.
+    """
+
+    processed: Processed
+    uploads: tuple[Receipted, ...]
+    rows: tuple[Row, ...]
+    findings: pa.Table
+
+
+@dataclass
+class Settled:
+    """What became of an intake.
+
+    ``refused`` are those that could not be unpacked, with their rows of ``uploads``,
+    ``redelivered`` (name, upload id of the first receipt), ``failed`` the places of those that we
+    failed on, of which nothing is in the store.
+    """
+
+    intake: Intake
+    parts: list[SettledPart] = field(default_factory=list)
+    refused: list[tuple[Receipted, Refusal, Row]] = field(default_factory=list)
+    redelivered: list[tuple[str, str]] = field(default_factory=list)
+    failed: dict[int, Exception] = field(default_factory=dict)
 
 
 NOTHING: Final = Counts()
@@ -87,125 +116,93 @@ class Merger:
 
 
 class Settler:
-    """Settles batches one after the other, in the order of receipt; commits when told."""
+    """Settles batches one after the other, in the order of receipt; the store is not committed.
 
-    def __init__(
-        self,
-        store: Store,
-        checker: Checker,
-        policy: MergePolicy,
-        summary: RunSummary,
-        receipts: Receipts | None,
-    ) -> None:
+    ``plan`` is that of format 2.0, which answers for what could not be unpacked.
+    """
+
+    def __init__(self, store: Store, plan: Plan, policy: MergePolicy) -> None:
         self._store = store
-        self._checker = checker
+        self._plan = plan
         self._merger = Merger(store, policy)
-        self._summary = summary
-        self._receipts = receipts
-        self._publish: list[Publish] = []
 
-    def settle(self, checked: Checked) -> None:
+    def settle(self, checked: Checked) -> Settled:
         """Give every upload its sequence, merge the records, and stage all that follows."""
         intake = checked.intake
+        settled = Settled(intake, failed=dict(checked.failed))
         receipted = {
             place: self._receipt(intake, place)
             for place in range(len(intake.uploads))
             if place not in checked.failed
         }
         for part in checked.parts:
-            self._settle_part(intake, part, [receipted[place] for place in part.places])
-        self._settle_refused([
-            (receipted[place], upload.refusal)
-            for place, upload in enumerate(intake.uploads)
-            if upload.refusal and place not in intake.before
-        ])  # fmt: skip
-        for place, error in checked.failed.items():
-            self._summary.add_failed(intake.uploads[place].name, error)
-        self._stage_uploads(
-            [self._redelivered(receipted[place], first) for place, first in intake.before.items()]
-        )
-        self._summary.bytes_taken += intake.size
+            uploads = [receipted[place] for place in part.places]
+            settled.parts.append(self._settle_part(intake, part, uploads))
+        for place, upload in enumerate(intake.uploads):
+            if upload.refusal and place not in intake.before:
+                one = receipted[place]
+                row = upload_row(one, upload.refusal, NOTHING, self._plan.hash)
+                settled.refused.append((one, upload.refusal, row))
+        self._stage_uploads([row for _, _, row in settled.refused])
+        for place, first in intake.before.items():
+            self._settle_redelivered(settled, place, receipted[place], first)
+        return settled
 
-    def _settle_refused(self, refused: Sequence[tuple[Receipted, Refusal]]) -> None:
-        """Uploads that could not be unpacked: nothing to archive or merge."""
-        plan = self._checker.plans(V2)
-        for one, refusal in refused:
-            self._summary.add_refused(one.name, refusal)
-        self._stage_uploads(
-            [upload_row(one, refusal, NOTHING, plan.hash) for one, refusal in refused]
-        )
-        if self._receipts and refused:
-            self._publish.append(self._receipts.prepare_refused(refused, plan))
-
-    def _stage_uploads(self, rows: list[dict[str, object] | None]) -> None:
-        present = [row for row in rows if row is not None]
-        if present:
-            self._store.stage("uploads", upload_rows(present))
+    def _stage_uploads(self, rows: Sequence[Row]) -> None:
+        if rows:
+            self._store.stage("uploads", upload_rows(rows))
 
     def _receipt(self, intake: Intake, place: int) -> Receipted:
         return Receipted(
-            new_upload_id(intake.received_at),
+            intake.upload_ids[place],
             intake.uploads[place].name,
             intake.uploads[place].sha256.hex(),
             self._store.next_sequence(),
-            self._checker.envelope(intake, place),
+            intake.envelopes[place],
         )
 
-    def _redelivered(self, one: Receipted, first: FirstReceipt | None) -> dict[str, object] | None:
-        """The row of an upload that was taken before; its first receipt stands."""
-        first = first or self._store.redeliveries.recent(one.name, one.sha256)
+    def _settle_redelivered(
+        self, settled: Settled, place: int, one: Receipted, first: FirstReceipt | None
+    ) -> None:
+        """An upload that was taken before gets a row; its first receipt stands."""
+        first = first or self._store.redeliveries.recent(one.envelope.mode, (one.name, one.sha256))
         if first is None:  # the first one came to nothing, and so does its twin
-            self._summary.add_failed(one.name, RuntimeError("as its twin before"))
-            return None
-        self._summary.add_redelivered(one.name, first.upload_id)
-        row = upload_row(one, None, NOTHING, self._checker.plans(V2).hash)
-        return row | {
+            settled.failed[place] = RuntimeError("as its twin before")
+            return
+        settled.redelivered.append((one.name, first.upload_id))
+        row = upload_row(one, None, NOTHING, self._plan.hash) | {
             "institution": first.institution,
             "status": first.status,
             "refusal_code": first.refusal_code,
             "redelivery_of": first.upload_id,
         }
+        self._stage_uploads([row])
 
-    def _settle_part(self, intake: Intake, part: Part, uploads: Sequence[Receipted]) -> None:
+    def _settle_part(self, intake: Intake, part: Part, uploads: Sequence[Receipted]) -> SettledPart:
         """Merge what was processed together and stage its rows."""
-        for one, place, frame in zip(uploads, part.places, part.frames, strict=True):
+        for one, place, frame in zip(uploads, part.places, part.frames, strict=False):
             size = len(intake.uploads[place].data)
             self._store.keep(bytes.fromhex(one.sha256), size, frame)
-        known = [
+        known = tuple(
             replace(one, envelope=envelope)
             for one, envelope in zip(uploads, part.processed.envelopes, strict=True)
-        ]
+        )
         processed = self._merger.merge(part.processed, known)
-        self._store.stage("findings", finding_rows(processed, known))
-        rows = []
-        for i, one in enumerate(known):
-            counts, refusal = processed.counts(i), processed.refusals[i]
-            if refusal:
-                self._summary.add_refused(one.name, refusal)
-            elif i in processed.held:
-                self._summary.add_held(one.name, one.upload_id)
-            else:
-                self._summary.add_done(counts)
-            rows.append(
-                upload_row(
-                    one,
-                    refusal,
-                    counts,
-                    processed.plan.hash,
-                    held=i in processed.held,
-                    version=version_in(processed.batch.layout).number,
-                    encoding=processed.encodings[i],
-                    parser=processed.parsers[i],
-                )
-            )
-        self._stage_uploads([*rows])
-        self._summary.add_findings(processed)
-        if self._receipts:
-            self._publish.append(self._receipts.prepare(processed, known))
+        settled = SettledPart(
+            processed,
+            known,
+            tuple(_row(processed, i, one) for i, one in enumerate(known)),
+            finding_rows(processed, known),
+        )
+        self._store.stage("findings", settled.findings)
+        self._stage_uploads(settled.rows)
+        return settled
 
-    def commit(self) -> None:
-        """Make what was settled durable, then let its receipts be seen."""
-        self._store.commit()
-        for publish in self._publish:
-            publish()
-        self._publish.clear()
+
+def _row(processed: Processed, place: int, one: Receipted) -> Row:
+    """The row of ``uploads`` of one of the uploads that were merged together."""
+    return upload_row(
+        one, processed.refusals[place], processed.counts(place), processed.plan.hash,
+        held=place in processed.held, version=version_in(processed.batch.layout).number,
+        encoding=processed.encodings[place], parser=processed.parsers[place],
+    )  # fmt: skip
