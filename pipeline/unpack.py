@@ -35,6 +35,7 @@ _ARCHIVES: Final = (
     b"\xfd7zX",
 )
 _UNREADABLE: Final = ("檔案無法讀取或解壓縮", "the file can't be read or unpacked")
+_NESTED: Final = ("壓縮檔內還有壓縮檔", "an archive inside an archive")
 _LOCAL_HEADER_BYTES: Final = 30
 
 
@@ -91,28 +92,110 @@ def read_plain(file: BinaryIO, name: str, limits: Limits) -> Payload:
 
 def read_gzip(file: BinaryIO, name: str, limits: Limits) -> Payload:
     """A gzip file (members end to end, as gzip allows)."""
-    packed = sha256()
-    read = 0
+    arriving = Arriving(name, limits, gzip=True)
+    try:
+        while not arriving.refusal and (chunk := file.read(_STEP)):
+            arriving.add(chunk)
+    except OSError:
+        return refused(name, arriving.digest(), "Z003", *_UNREADABLE)
+    return arriving.payload()
 
-    def pieces() -> Iterator[bytes]:
-        nonlocal read
-        inflate, members = zlib.decompressobj(wbits=31), 1
-        while chunk := file.read(_STEP):
-            packed.update(chunk)
-            read += len(chunk)
-            if read > limits.upload_bytes + RATIO_FREE_BYTES:  # no packing adds as much
-                raise _RefusedError("Z001", *_too_large(limits.upload_bytes))
-            while chunk:
-                if inflate.eof:
-                    inflate, members = zlib.decompressobj(wbits=31), members + 1
-                if members > MOST_MEMBERS:
-                    raise _RefusedError("Z003", "gzip 檔的段數過多", "too many gzip members")
-                yield inflate.decompress(chunk, _STEP)
-                chunk = inflate.unused_data if inflate.eof else inflate.unconsumed_tail
-        if not inflate.eof:
-            raise _RefusedError("Z003", "壓縮檔不完整", "the gzip file ends too early")
 
-    return _collect(name, pieces, lambda: (read, packed.digest()), limits)
+class Arriving:
+    """One upload that comes in pieces, as it stands or as gzip; never keeps more than allowed.
+
+    Once it is refused nothing of it is kept, and further pieces only go into its digest.
+    ``bytes_kept`` is what it holds in memory.
+    """
+
+    def __init__(self, name: str, limits: Limits, *, gzip: bool) -> None:
+        self._name = name
+        self._limits = limits
+        self._inflater = _Inflater() if gzip else None
+        self._data = bytearray()
+        self._came = 0
+        self._packed = sha256()
+        self.refusal: Refusal | None = None
+
+    @property
+    def bytes_kept(self) -> int:
+        """Bytes it holds in memory."""
+        return len(self._data)
+
+    def digest(self) -> bytes:
+        """SHA-256 of the bytes that came, as they came."""
+        return self._packed.digest()
+
+    def add(self, chunk: bytes) -> None:
+        """Take the next piece. Whatever is wrong with it shows in ``refusal``."""
+        self._packed.update(chunk)
+        self._came += len(chunk)
+        if self.refusal:
+            return
+        try:
+            if self._inflater is None:
+                self._keep(chunk)
+            else:
+                self._inflate(self._inflater, chunk)
+        except _RefusedError as error:
+            self._refuse(error.refusal)
+        except zlib.error:
+            self._refuse(Refusal("Z003", 0, 1, 1, *_UNREADABLE))
+
+    def payload(self) -> Payload:
+        """The upload, after its last piece."""
+        if self._inflater is not None and not self.refusal:
+            self._end(self._inflater)
+        if self.refusal:
+            return Payload(self._name, b"", self.digest(), self.refusal)
+        data = bytes(self._data)
+        digest = self.digest() if self._inflater is None else sha256(data).digest()
+        return Payload(self._name, data, digest)
+
+    def _inflate(self, inflater: _Inflater, chunk: bytes) -> None:
+        if self._came > self._limits.upload_bytes + RATIO_FREE_BYTES:  # no packing adds as much
+            raise _RefusedError("Z001", *_too_large(self._limits.upload_bytes))
+        for piece in inflater.add(chunk):
+            self._keep(piece)
+            _check_ratio(len(self._data), self._came, self._limits)
+
+    def _keep(self, piece: bytes) -> None:
+        if len(self._data) + len(piece) > self._limits.upload_bytes:
+            raise _RefusedError("Z001", *_too_large(self._limits.upload_bytes))
+        self._data += piece
+
+    def _end(self, inflater: _Inflater) -> None:
+        if not inflater.ended:
+            self._refuse(Refusal("Z003", 0, 1, 1, "壓縮檔不完整", "the gzip file ends too early"))
+        elif self._data.startswith(_ARCHIVES):
+            self._refuse(Refusal("Z003", 0, 1, 1, *_NESTED))
+
+    def _refuse(self, refusal: Refusal) -> None:
+        self.refusal = refusal
+        self._data = bytearray()
+
+
+class _Inflater:
+    """Gzip members end to end, inflated in small steps."""
+
+    def __init__(self) -> None:
+        self._member = zlib.decompressobj(wbits=31)
+        self._members = 1
+
+    @property
+    def ended(self) -> bool:
+        """Whether what came so far is whole."""
+        return self._member.eof
+
+    def add(self, chunk: bytes) -> Iterator[bytes]:
+        while chunk:
+            if self._member.eof:
+                self._member, self._members = zlib.decompressobj(wbits=31), self._members + 1
+            if self._members > MOST_MEMBERS:
+                raise _RefusedError("Z003", "gzip 檔的段數過多", "too many gzip members")
+            yield self._member.decompress(chunk, _STEP)
+            ended = self._member.eof
+            chunk = self._member.unused_data if ended else self._member.unconsumed_tail
 
 
 def read_zip(file: BinaryIO, name: str, limits: Limits) -> Iterator[Payload]:
@@ -191,13 +274,9 @@ def _collect(
             data += piece
             if len(data) > limits.upload_bytes:
                 raise _RefusedError("Z001", *_too_large(limits.upload_bytes))
-            if len(data) > max(RATIO_FREE_BYTES, packed()[0] * limits.compression_ratio):
-                ratio = limits.compression_ratio
-                raise _RefusedError(
-                    "Z004", f"壓縮比超過 {ratio} 倍", f"packed more than {ratio} times"
-                )
+            _check_ratio(len(data), packed()[0], limits)
         if data.startswith(_ARCHIVES):
-            raise _RefusedError("Z003", "壓縮檔內還有壓縮檔", "an archive inside an archive")
+            raise _RefusedError("Z003", *_NESTED)
     except _RefusedError as error:
         return Payload(name, b"", packed()[1], error.refusal)
     except (zipfile.BadZipFile, zlib.error, OSError, ValueError, EOFError, NotImplementedError,
@@ -205,6 +284,12 @@ def _collect(
         return refused(name, packed()[1], "Z003", *_UNREADABLE)
     payload = bytes(data)
     return Payload(name, payload, sha256(payload).digest())
+
+
+def _check_ratio(size: int, packed: int, limits: Limits) -> None:
+    ratio = limits.compression_ratio
+    if size > max(RATIO_FREE_BYTES, packed * ratio):
+        raise _RefusedError("Z004", f"壓縮比超過 {ratio} 倍", f"packed more than {ratio} times")
 
 
 def _size_of(file: BinaryIO) -> int:
