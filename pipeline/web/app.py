@@ -10,6 +10,7 @@ from starlette.responses import RedirectResponse, Response
 
 from pipeline.version import ENGINE
 from pipeline.web import rooms
+from pipeline.web.body import BoundedBody
 from pipeline.web.house import House
 from pipeline.web.identity import SignInNeededError
 from pipeline.web.problems import Problem, problem_of_status, problem_response
@@ -33,13 +34,14 @@ def create_app(house: House) -> FastAPI:
             Middleware(Requests),
             Middleware(Proxied, doorway=house.doorway),
             Middleware(KnownHost, doorway=house.doorway),
+            Middleware(BoundedBody, house=house),
         ],
         exception_handlers={
             Problem: _problem,
             HTTPException: _http_exception,
             RequestValidationError: _invalid,
             SignInNeededError: _sign_in,
-        },  # type: ignore[dict-item]
+        },
     )
     app.state.house = house
     rooms.furnish(app)

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
 
 from pipeline.settings import Settings
 from pipeline.taipei import TAIPEI
+from pipeline.web.budget import Budget
+from pipeline.web.rates import Rates
 
 if TYPE_CHECKING:
     from pipeline.accounts.accounts import Accounts
@@ -47,6 +50,16 @@ class House:
     accounts: Accounts
     doorway: Doorway = field(default_factory=Doorway)
     clock: Callable[[], datetime] = now
+
+    @cached_property
+    def budget(self) -> Budget:
+        """Bytes that the requests under way hold."""
+        return Budget(self.settings.request_bytes_budget)
+
+    @cached_property
+    def rates(self) -> Rates:
+        """How often each institution asked."""
+        return Rates(self.settings)
 
 
 def house_of(request: Request) -> House:

@@ -19,6 +19,7 @@ from pipeline.accounts.who import Role, Who
 from pipeline.web.house import House, HouseOf
 from pipeline.web.problems import Problem, not_found
 from pipeline.web.requests import note
+from pipeline.web.security import add_headers
 
 _bearer = HTTPBearer(
     scheme_name="ApiKey",
@@ -63,18 +64,36 @@ def api_caller(
     ] = None,
 ) -> Caller:
     """The program that asks. Raises ``Problem``: 401 without a valid key, 404 for a foreign
-    institution."""
-    who = house.accounts.key(given.credentials) if given else None
-    if who is None:
-        raise Problem("sign-in-needed", headers=_CHALLENGE)
+    institution, 429 for too many requests."""
+    who = _who_has(given, request, house)
     note(request.scope, by=who.id)
     if x_nhi_institution is not None:
         if not who.owns(x_nhi_institution):
             raise not_found()
         who = replace(who, institutions=frozenset({x_nhi_institution}))
-    if len(who.institutions) == 1:
-        note(request.scope, institution=next(iter(who.institutions)))
+    institution = next(iter(who.institutions)) if len(who.institutions) == 1 else None
+    note(request.scope, institution=institution)
+    standing = house.rates.count("requests", institution or who.id)
+    add_headers(request.scope, standing.headers)
     return Caller(who)
+
+
+def _who_has(given: HTTPAuthorizationCredentials | None, request: Request, house: House) -> Who:
+    """Who has a key. Raises ``Problem`` 401; 429 to an address that keeps guessing."""
+    if given is None:
+        raise Problem("sign-in-needed", headers=_CHALLENGE)
+    address = address_of(request)
+    house.rates.check("wrong-keys", address)
+    who = house.accounts.key(given.credentials)
+    if who is None:
+        house.rates.count("wrong-keys", address)
+        raise Problem("sign-in-needed", headers=_CHALLENGE)
+    return who
+
+
+def address_of(request: Request) -> str:
+    """The IP address a request came from, as a trusted proxy tells it; empty where unknown."""
+    return request.client.host if request.client else ""
 
 
 def api_who(caller: Annotated[Caller, Depends(api_caller)]) -> Who:
@@ -83,9 +102,10 @@ def api_who(caller: Annotated[Caller, Depends(api_caller)]) -> Who:
 
 
 def optional_session(request: Request, house: HouseOf) -> Session | None:
-    """The session of a page's reader, ``None`` for nobody."""
+    """The session of a page's reader, ``None`` for nobody; kept in ``request.state.session``."""
     token = request.cookies.get(cookie_name(house))
     session = house.accounts.session(token) if token else None
+    request.state.session = session
     if session is not None:
         institution = next(iter(session.who.institutions), None)
         note(request.scope, by=session.who.id, institution=institution)

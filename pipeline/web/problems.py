@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Final
 
 import orjson
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 PROBLEM_JSON: Final = "application/problem+json"
@@ -91,7 +92,7 @@ _OF_STATUS: Final = {
 }  # fmt: skip
 
 
-class Problem(Exception):  # noqa: N818  the word of RFC 9457
+class Problem(HTTPException):
     """A request that can't be answered as asked.
 
     ``detail_zh``/``detail`` say what is wrong this time (empty: the kind's advice); ``extra``
@@ -107,11 +108,9 @@ class Problem(Exception):  # noqa: N818  the word of RFC 9457
         headers: Mapping[str, str] = _NOTHING,
         extra: Mapping[str, object] = _NOTHING,
     ) -> None:
-        super().__init__(name)
         self.kind = KINDS[name]
+        super().__init__(self.kind.status, detail or self.kind.advice, dict(headers))
         self.detail_zh = detail_zh or self.kind.advice_zh
-        self.detail = detail or self.kind.advice
-        self.headers = headers
         self.extra = extra
 
 
@@ -146,6 +145,6 @@ def problem_response(problem: Problem, request_id: str) -> Response:
     return Response(
         orjson.dumps(document(problem, request_id)),
         problem.kind.status,
-        dict(problem.headers),
+        dict(problem.headers or {}),
         PROBLEM_JSON,
     )

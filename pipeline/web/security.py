@@ -3,6 +3,7 @@ proxies in front."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -35,6 +36,7 @@ _HEADERS: Final = {
     "Cache-Control": "no-store",
 }
 _TRANSPORT_SECURITY: Final = "max-age=31536000; includeSubDomains"
+_ADDED: Final = "nhi.headers"  # in a scope: further headers of its answer, whatever that is
 PROXIED: Final = "nhi.proxied"  # in a scope: the request came through a proxy we trust
 
 
@@ -57,7 +59,7 @@ class SecurityHeaders:
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in _HEADERS.items():
+                for name, value in (*_HEADERS.items(), *scope.get(_ADDED, {}).items()):
                     headers.setdefault(name, value)
                 if self._doorway.https:
                     headers.setdefault("Strict-Transport-Security", _TRANSPORT_SECURITY)
@@ -101,12 +103,17 @@ class Proxied:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        client = scope.get("client")
-        scope[PROXIED] = bool(client) and client[0] in self._trusted
+        address = (scope.get("client") or ("",))[0]
+        scope[PROXIED] = address in self._trusted
         await self._believing(scope, receive, send)  # type: ignore[arg-type]
 
     async def _marked(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._app(scope, receive, send)
+
+
+def add_headers(scope: Scope, headers: Mapping[str, str]) -> None:
+    """Let a request's answer carry these, whichever answer it gets."""
+    scope.setdefault(_ADDED, {}).update(headers)
 
 
 def came_through_proxy(scope: Scope) -> bool:
