@@ -40,3 +40,9 @@ class Limits:
 
 
 LIMITS = Limits()
+
+UNLIMITED = Limits(
+    upload_bytes=1 << 40, records=1 << 30, orders=1 << 30, text_bytes=1 << 30, findings=1 << 30,
+    bytes_per_record=1, bytes_per_order=1, bytes_per_finding=1,
+)  # fmt: skip
+"""For what was taken before, and is read again."""

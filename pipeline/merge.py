@@ -7,7 +7,7 @@ state. Nothing here reads or writes.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -190,16 +190,31 @@ def _hold(
     now: Known, work: Work, of: slice, policy: MergePolicy, live_visits: LiveVisits,
     since: Counter[tuple[int, int]],
 ) -> Hold | None:  # fmt: skip
-    """Whether an upload is to be held: the first month of which it would delete too much.
-    ``since``: how the live visits have changed since ``live_visits`` counted them."""
+    """Whether an upload is to be held. ``since``: how the live visits have changed since
+    ``live_visits`` counted them."""
+    owner, doomed = int(work.visits["owner"][of.start]), doomed_visits(now, work, of)
+
+    def live(month: int) -> int:
+        return live_visits(owner, month) + since[owner, month]
+
+    too_many = too_many_deletes(doomed, live, policy)
+    return Hold(int(work.upload[of.start]), *too_many) if too_many else None
+
+
+def doomed_visits(now: Known, work: Work, of: slice) -> dict[int, int]:
+    """How many live visits of its own sender some records of one upload would delete, by month."""
     records, owner = work.records[of], int(work.visits["owner"][of.start])
     named = np.unique(records["entry"][records["action"] == DELETE])
-    doomed = _live(now, named)
-    for (whose, month), deletes in sorted(doomed.items()):
-        if whose == owner and deletes > policy.held_above:
-            live = live_visits(owner, month) + since[owner, month]
-            if deletes >= policy.held_share * live:
-                return Hold(int(work.upload[of.start]), month, deletes, live)
+    return {m: count for (whose, m), count in _live(now, named).items() if whose == owner}
+
+
+def too_many_deletes(
+    doomed: Mapping[int, int], live: Callable[[int], int], policy: MergePolicy
+) -> tuple[int, int, int] | None:
+    """The first month of which too many visits would go, how many, and of how many; or none."""
+    for month, deletes in sorted(doomed.items()):
+        if deletes > policy.held_above and deletes >= policy.held_share * live(month):
+            return month, deletes, live(month)
     return None
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields as dataclass_fields
 from typing import Any
 
-from pipeline.limits import Limits
+from pipeline.limits import UNLIMITED, Limits
 from pipeline.outcome import Counts, Envelope, Refusal, Standing, Verdict
 from pipeline.parse import Parsed, parse_many
 from pipeline.places import ELEMENTS, FIELDS
@@ -19,10 +19,6 @@ from pipeline.state_findings import decided_rules
 from rules.plan import Plan
 
 Row = Mapping[str, Any]
-_UNLIMITED = Limits(
-    upload_bytes=1 << 40, records=1 << 30, orders=1 << 30, text_bytes=1 << 30, findings=1 << 30,
-    bytes_per_record=1, bytes_per_order=1, bytes_per_finding=1,
-)  # fmt: skip
 _PLACE = {name: index for index, name in enumerate((*FIELDS, *ELEMENTS))}
 
 
@@ -34,7 +30,7 @@ def stored_answer(
     ``payload`` is None where nothing could be unpacked. ``plan`` gives the texts.
     """
     refused = upload["refusal_code"]
-    parsed = _parsed(upload, payload, limits if refused else _UNLIMITED)
+    parsed = _parsed(upload, payload, limits if refused else UNLIMITED)
     source = _source(parsed)
     counts = Counts(**{f.name: upload[f.name] for f in dataclass_fields(Counts)})
     found = sorted((stored_finding(row, source) for row in findings), key=_order)
@@ -66,7 +62,7 @@ def stored_answer(
 
 def stored_source(upload: Row, payload: bytes) -> Source | None:
     """Where the values of a stored upload are; ``None`` if it can't be cut into records."""
-    return _source(_parsed(upload, payload, _UNLIMITED))
+    return _source(_parsed(upload, payload, UNLIMITED))
 
 
 def _source(parsed: Parsed | None) -> Source | None:
