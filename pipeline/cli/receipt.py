@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import secrets
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,13 +11,13 @@ import click
 
 from pipeline.cli.options import store_option, store_uri_of
 from pipeline.settings import Settings
+from pipeline.taipei import TAIPEI
 
 if TYPE_CHECKING:
-    from pipeline.cli.stored import Registration
     from pipeline.report.answer import Answer
     from pipeline.report.error_csv import CsvEncoding
+    from pipeline.stored import Registration
 
-_SECRET_BYTES = 12
 _SUFFIXES = {"text": "txt", "csv": "csv", "json": "json"}
 
 
@@ -71,7 +71,11 @@ def command(
     if zip_file is None:
         _print(data, "cp950" if shape == "text" and registration is None else None)
         return 0
-    _write_zip(zip_file, f"{upload_id}.{_SUFFIXES[shape]}", data, _password(password_prompt))
+    from pipeline.report.encrypted import encrypted_zip
+
+    names = {f"{upload_id}.{_SUFFIXES[shape]}": data}
+    password = _password(password_prompt, settings)
+    zip_file.write_bytes(encrypted_zip(names, password, datetime.now(TAIPEI)))
     click.echo(f"已寫入 written: {zip_file}", err=True)
     return 0
 
@@ -108,8 +112,11 @@ def _registration_written(stored: Registration, shape: str, encoding: CsvEncodin
     return written if encoding == "utf-8" else big5(written.decode("utf-8-sig"))
 
 
-def _password(prompt: bool) -> str:
+def _password(prompt: bool, settings: Settings) -> str:
     """What the user types; a random secret, told once, where that is nothing or none is asked."""
+    from pipeline.accounts.faults import WeakPasswordError
+    from pipeline.web.zip_passwords import ID_WARNING, ID_WARNING_ZH, zip_password
+
     typed = ""
     if prompt:
         typed = click.prompt(
@@ -120,18 +127,12 @@ def _password(prompt: bool) -> str:
             confirmation_prompt=True,
             err=True,
         )
-    if typed:
-        return str(typed)
-    made = secrets.token_urlsafe(_SECRET_BYTES)
-    click.echo(f"密碼（只顯示這一次）password, shown this once: {made}", err=True)
-    return made
-
-
-def _write_zip(path: Path, name: str, data: bytes, password: str) -> None:
-    import pyzipper
-
-    with pyzipper.AESZipFile(
-        path, "w", compression=pyzipper.ZIP_DEFLATED, encryption=pyzipper.WZ_AES
-    ) as pack:
-        pack.setpassword(password.encode())
-        pack.writestr(name, data)
+    try:
+        password = zip_password(typed or None, settings, ())
+    except WeakPasswordError as weak:
+        raise click.UsageError(f"{weak.message_zh}\n{weak.message_en}") from None
+    if password.kind == "made":
+        click.echo(f"密碼（只顯示這一次）password, shown this once: {password.text}", err=True)
+    if password.kind == "id":
+        click.echo(f"{ID_WARNING_ZH}\n{ID_WARNING}", err=True)
+    return password.text

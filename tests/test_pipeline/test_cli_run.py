@@ -219,13 +219,26 @@ def test_the_password_is_asked_for(inbox: Path, tmp_path: Path) -> None:
     store = str(inbox.parent / "store")
     code, _ = in_terminal(
         ["receipt", upload_id, "--store", store, "--zip", str(packed), "--password-prompt"],
-        {b"Password": b"s3cret\n", b"Repeat": b"s3cret\n"},
+        {b"Password": b"Bleak-Otter-Vends-41\n", b"Repeat": b"Bleak-Otter-Vends-41\n"},
     )
     assert code == 0
     with pyzipper.AESZipFile(packed) as pack:
-        pack.setpassword(b"s3cret")
+        pack.setpassword(b"Bleak-Otter-Vends-41")
         assert pack.namelist() == [f"{upload_id}.txt"]
         assert pack.read(pack.namelist()[0])
+
+
+def test_a_password_that_can_be_guessed_is_not_taken(inbox: Path, tmp_path: Path) -> None:
+    run(inbox, "--receipts", str(tmp_path / "receipts"))
+    upload_id = upload_ids(tmp_path / "receipts")[MIXED.removesuffix(".xml")]
+    packed = tmp_path / "r.zip"
+    store = str(inbox.parent / "store")
+    code, _ = in_terminal(
+        ["receipt", upload_id, "--store", store, "--zip", str(packed), "--password-prompt"],
+        {b"Password": b"s3cret\n", b"Repeat": b"s3cret\n"},
+    )
+    assert code == 64
+    assert not packed.exists()
 
 
 def test_a_terminal_gets_colours_and_no_color_takes_them_away() -> None:

@@ -1,0 +1,112 @@
+"""The way to the insurer's provider and back. Only accounts that the operator linked beforehand
+come in by it; clinics' never."""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+from fastapi import APIRouter, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import RedirectResponse, Response
+
+from pipeline.accounts.faults import WrongSignInError
+from pipeline.web.house import House, HouseOf
+from pipeline.web.identity import begin_session
+from pipeline.web.oidc.flow import (
+    LIFE_SECONDS,
+    NotTheirsError,
+    authorization_url,
+    begin,
+    cookie_of,
+    identity_of,
+    pending_of,
+)
+from pipeline.web.oidc.provider import Provider, ProviderError, provider_of
+from pipeline.web.problems import Problem, not_found
+
+router = APIRouter(include_in_schema=False)
+BEGIN: Final = "/sign-in/insurer"
+BACK: Final = "/sign-in/insurer/back"
+_log = logging.getLogger(__name__)
+
+
+@router.get(BEGIN)
+def to_provider(request: Request, house: HouseOf) -> Response:
+    """Send the browser to the provider."""
+    provider, pending = _provider(house), begin()
+    try:
+        url = authorization_url(provider, pending, _back(request), house.clock().timestamp())
+    except ProviderError as wrong:
+        raise _unusable(wrong) from None
+    response = RedirectResponse(url, 303)
+    response.set_cookie(
+        _cookie_name(house), cookie_of(pending), LIFE_SECONDS, path="/",
+        secure=house.doorway.https, httponly=True, samesite="lax",
+    )  # fmt: skip
+    return response
+
+
+@router.get(BACK)
+async def from_provider(request: Request, house: HouseOf) -> Response:
+    """Begin a session of whom the provider vouches for."""
+    provider = _provider(house)
+    answer = {name: request.query_params.getlist(name) for name in ("state", "code", "iss")}
+    if any(len(values) > 1 for values in answer.values()):
+        raise _refused()
+    state, code, issuer = ("".join(answer[name]) for name in ("state", "code", "iss"))
+    now = house.clock().timestamp()
+    try:
+        pending = pending_of(request.cookies.get(_cookie_name(house)), state, now)
+    except NotTheirsError:
+        raise _refused() from None
+    if not code or issuer not in ("", provider.settings.issuer):
+        raise _refused()
+    address = request.client.host if request.client else ""
+    try:
+        identity = await run_in_threadpool(
+            identity_of, provider, pending, code, _back(request), now
+        )
+        signed_in = await run_in_threadpool(
+            house.accounts.sign_in_identity, identity.issuer, identity.subject, address
+        )
+    except ProviderError as wrong:
+        raise _unusable(wrong) from None
+    except WrongSignInError:
+        raise _refused() from None
+    response = RedirectResponse("/", 303)
+    response.delete_cookie(
+        _cookie_name(house), path="/", secure=house.doorway.https, httponly=True, samesite="lax"
+    )
+    begin_session(response, house, signed_in.token)
+    return response
+
+
+def _provider(house: House) -> Provider:
+    """The provider; without one these pages aren't there."""
+    if house.settings.oidc is None:
+        raise not_found()
+    return provider_of(house.settings.oidc)
+
+
+def _back(request: Request) -> str:
+    """Where the provider sends the browser back to; it must be registered there."""
+    return str(request.base_url).rstrip("/") + BACK
+
+
+def _cookie_name(house: House) -> str:
+    return "__Host-nhi-oidc" if house.doorway.https else "nhi-oidc"
+
+
+def _unusable(wrong: ProviderError) -> Problem:
+    _log.warning("the insurer's provider of sign-ins: %s", wrong.message_en)
+    return Problem("closed", wrong.message_zh, wrong.message_en)
+
+
+def _refused() -> Problem:
+    return Problem(
+        "not-allowed",
+        "登入未完成：請從登入頁重新開始；仍不行時，請管理者確認您的帳號已連結。",
+        "You are not signed in: start again at the sign-in page. If it stays so, ask the operator "
+        "whether your account is linked.",
+    )
