@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
@@ -14,6 +14,7 @@ from sqlalchemy import (
     Index,
     Integer,
     MetaData,
+    Row,
     String,
     Table,
     Text,
@@ -21,6 +22,8 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeDecorator
 
 from pipeline.taipei import TAIPEI
+
+AnyRow = Row[*tuple[Any, ...]]
 
 
 class Moment(TypeDecorator[datetime]):
