@@ -5,6 +5,10 @@ longer live is found by its partition and sequence: among the rows in memory, or
 sequences cover it; only their key columns are read, and only files that really hold such a version
 are rewritten, once a commit, however many corrections came in between. Small files that are
 rewritten anyway are joined with the new rows, and where many have gathered, all of them are.
+
+A commit writes what was frozen for it, and may do so in a thread of its own while changes for the
+next one come in. Those count on the files it makes: a version that it writes is in a file by the
+time the next commit looks for it, so what was frozen is never changed again.
 """
 
 from __future__ import annotations
@@ -41,6 +45,17 @@ class _Waiting:
     lost: list[pa.Array] = field(default_factory=list)
 
 
+Files = dict[Place, list[FileGroup]]
+
+
+@dataclass(frozen=True)
+class _Before:
+    """What waiting changes come after: the files, and what a commit under way does to them."""
+
+    files: Files
+    frozen: dict[Place, _Waiting] = field(default_factory=dict)
+
+
 class CurrentTables:
     """The current tables of one group, by their names and key column.
 
@@ -50,11 +65,14 @@ class CurrentTables:
     def __init__(self, layout: Layout, tables: DeltaTables, names: Sequence[str], key: str) -> None:
         self._group = Group(layout, names)
         self._key = key
-        self._files = self._group.committed(tables)
+        self._before = _Before(
+            self._group.committed(tables)
+        )  # replaced as a whole: threads read it
+        self._written = self._before.files
         self._waiting: dict[Place, _Waiting] = defaultdict(_Waiting)
 
     def apply(self, changes: Changes) -> None:
-        """Take versions away and new ones in, with the next commit."""
+        """Take versions away and new ones in, with the commit that is frozen next."""
         for gone in changes.gone:
             self.take_away(_place(gone.partition), gone.keys, gone.sequences)
         for new in changes.new:
@@ -83,27 +101,35 @@ class CurrentTables:
         waiting.lost.append(wanted.keys_besides(found))
 
     def rows_of(self, sequences: Int64, columns: Sequence[str]) -> pa.Table:
-        """Rows of these sequences, those waiting among them: some columns of the first table."""
+        """Rows of these sequences, committed or not: some columns of the first table."""
         wanted = Versions(self._key, pa.array([], pa.string()), sequences)
         first = self._group.names[0]
         parts = [_only(first, columns).empty_table()]
-        for waiting in self._waiting.values():
+        before = self._before
+        for waiting in (*before.frozen.values(), *self._waiting.values()):
             parts += [rows[0].select(columns) for rows in waiting.new]
-        for groups in self._files.values():
+        for groups in before.files.values():
             parts += [
                 self._group.read_first(g, columns) for g in groups if wanted.may_be_in(g.first)
             ]
         rows = pa.concat_tables(parts)
         return rows.filter(pc.is_in(rows["sequence"], value_set=pa.array(sequences)))
 
+    def freeze(self) -> None:
+        """What waits goes with the commit that is now made; what comes later with the next."""
+        self._before = _Before(self._before.files, self._waiting)
+        self._waiting = defaultdict(_Waiting)
+
     def write(self, batch: int) -> list[TableCommit]:
-        """Write the data files of a commit; gives what it does to each table, the first one last.
+        """Write the data files of what was frozen; gives what that does to each table, the first
+        one last.
 
         Raises ``StoreUnusableError`` where a version that is gone is nowhere to be found.
         """
         added: list[FileGroup] = []
         removed: list[FileGroup] = []
-        for place, waiting in sorted(self._waiting.items()):
+        files = dict(self._before.files)
+        for place, waiting in sorted(self._before.frozen.items()):
             gone = Versions.joined(waiting.gone) if waiting.gone else None
             held = self._holding(place, gone, waiting.lost) if gone else []
             before, after = len(added), len(removed)
@@ -114,10 +140,14 @@ class CurrentTables:
                 added += [written] if written else []
                 removed += old
             left = {group.first.path for group in removed[after:]}
-            kept = [g for g in self._files.get(place, []) if g.first.path not in left]
-            self._files[place] = [*kept, *added[before:]]
-        self._waiting.clear()
+            kept = [g for g in files.get(place, []) if g.first.path not in left]
+            files[place] = [*kept, *added[before:]]
+        self._written = files
         return self._group.commits(added, removed)
+
+    def committed(self) -> None:
+        """What was written is what the tables hold."""
+        self._before = _Before(self._written)
 
     def _live(self, group: FileGroup, gone: Versions | None) -> Rows:
         rows = self._group.read(group)
@@ -126,7 +156,7 @@ class CurrentTables:
     def _holding(self, place: Place, gone: Versions, lost: list[pa.Array]) -> list[FileGroup]:
         """The committed files that hold versions that are gone."""
         held, found = [], []
-        for group in self._files.get(place, []):
+        for group in self._before.files.get(place, []):
             if gone.may_be_in(group.first):
                 rows = self._group.read_first(group, (self._key, "sequence"))
                 mask = gone.among(rows)
@@ -141,7 +171,7 @@ class CurrentTables:
         self, place: Place, held: list[FileGroup], new: list[Rows]
     ) -> list[tuple[list[FileGroup], list[Rows]]]:
         """Files to be rewritten and new rows, those that become one file together."""
-        small = [g for g in self._files.get(place, []) if g.first.rows <= JOINED_ROWS]
+        small = [g for g in self._before.files.get(place, []) if g.first.rows <= JOINED_ROWS]
         large = [group for group in held if group.first.rows > JOINED_ROWS]
         if len(small) < SMALL_FILES:
             small = [group for group in held if group.first.rows <= JOINED_ROWS]

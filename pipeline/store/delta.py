@@ -7,6 +7,7 @@ is already there is left alone. The handle that read that version is the one tha
 from __future__ import annotations
 
 from dataclasses import dataclass
+from threading import Lock
 from typing import Final
 
 import pyarrow as pa
@@ -62,11 +63,15 @@ def _bounded(name: str) -> list[str]:
 
 
 class DeltaTables:
-    """The tables under one layout. Handles are kept: opening replays a table's log."""
+    """The tables under one layout. Handles are kept: opening replays a table's log.
+
+    One thread commits; others may read meanwhile, and see a table as before or after a commit.
+    """
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
         self._handles: dict[str, DeltaTable] = {}
+        self._lock = Lock()
 
     def exists(self, name: str) -> bool:
         """Whether the table is there."""
@@ -179,7 +184,8 @@ class DeltaTables:
             drop_checkpoint(path, handle.version())  # delta-rs would leave one cut short as it is
             handle.create_checkpoint()
             sync_checkpoint(path, handle.version())
-            del self._handles[name]
+            with self._lock:
+                del self._handles[name]
 
     def forget_old_log(self, name: str) -> None:
         """Drop log files older than Delta's retention (30 days) that a checkpoint sums up."""
@@ -192,9 +198,10 @@ class DeltaTables:
         )
 
     def _handle(self, name: str) -> DeltaTable:
-        if name not in self._handles:
-            self._handles[name] = DeltaTable(self._layout.table(name))
-        return self._handles[name]
+        with self._lock:  # of two handles that threads opened, one would stay behind the table
+            if name not in self._handles:
+                self._handles[name] = DeltaTable(self._layout.table(name))
+            return self._handles[name]
 
 
 def _known(value: int | None, otherwise: int) -> int:

@@ -30,6 +30,15 @@ def write_failures() -> Iterator[None]:
         ) from error
 
 
+def commit_failed() -> StoreWriteError:
+    """An earlier commit of this open store failed, so nothing more can be taken in."""
+    return StoreWriteError(
+        "先前的寫入失敗，資料庫須關閉後重新開啟；已完成的批次不受影響",
+        "An earlier commit failed; the store must be closed and opened anew. What was committed "
+        "stands",
+    )
+
+
 def _plain(error: Exception) -> str:
     """What went wrong in one line: delta-rs lays its errors out as coloured trees."""
     return _LAID_OUT.sub(" ", str(error)).strip()

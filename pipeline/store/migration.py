@@ -77,6 +77,7 @@ def _with_ledgers(committer: Committer, batch: int) -> Iterator[TableCommit]:
         ledger = CurrentTables(layout, tables, [name], "prescription_id")
         for changes in ledgers_of(tables, mode, committer.config.buckets):
             ledger.apply(changes)
+        ledger.freeze()
         for commit in ledger.write(batch):
             changed.append(commit.table)
             yield commit

@@ -34,6 +34,7 @@ class Redeliveries:
     def __init__(self, tables: DeltaTables) -> None:
         self._tables = tables
         self._recent: dict[tuple[StoreMode, Key], FirstReceipt] = {}
+        self._frozen: dict[tuple[StoreMode, Key], FirstReceipt] = {}
 
     def remember(self, rows: pa.Table) -> None:
         """Take note of receipts that are about to be committed."""
@@ -41,13 +42,17 @@ class Redeliveries:
             known = _by_key(rows.filter(pc.equal(rows["mode"], mode)))
             self._recent.update({(mode, key): first for key, first in known.items()})
 
+    def freeze(self) -> None:
+        """What was remembered goes with the commit that is now made."""
+        self._frozen, self._recent = self._recent, {}
+
     def committed(self) -> None:
-        """What was remembered can now be found in the table."""
-        self._recent.clear()
+        """What was frozen can now be found in the table."""
+        self._frozen = {}
 
     def recent(self, mode: StoreMode, key: Key) -> FirstReceipt | None:
         """The first receipt of an upload that is not committed yet."""
-        return self._recent.get((mode, key))
+        return self._recent.get((mode, key)) or self._frozen.get((mode, key))
 
     def find(
         self, mode: StoreMode, uploads: Sequence[Key], institution: str | None

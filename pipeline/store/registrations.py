@@ -26,6 +26,7 @@ class Registrations:
         self._tables = tables
         self._current: CurrentTables | None = None  # few runs touch this table
         self._staged: dict[str, int] = {}  # sequence by key
+        self._frozen: dict[str, int] = {}
 
     def stage(self, rows: pa.Table) -> None:
         """Rows of one upload, of no key more than one."""
@@ -45,7 +46,8 @@ class Registrations:
 
     def _before(self, keys: list[str]) -> dict[str, int]:
         """The sequence of the live row of each key that has one."""
-        found = {key: self._staged[key] for key in keys if key in self._staged}
+        frozen = self._frozen  # taken before the table is asked: what has left by then is there
+        found = {k: at for k in keys if (at := self._staged.get(k) or frozen.get(k))}
         wanted = pa.array([key for key in keys if key not in found], pa.string())
         committed = self._tables.dataset(_TABLE).to_table(
             columns=[_KEY, "sequence"], filter=pc.field(_KEY).isin(wanted)
@@ -53,7 +55,18 @@ class Registrations:
         pairs = zip(committed[_KEY].to_pylist(), committed["sequence"].to_pylist(), strict=True)
         return found | dict(pairs)
 
+    def freeze(self) -> None:
+        """What waits goes with the commit that is now made."""
+        self._frozen, self._staged = self._staged, {}
+        if self._current is not None:
+            self._current.freeze()
+
     def write(self, batch: int) -> list[TableCommit]:
-        """Write what waits; gives the commit of the table."""
-        self._staged.clear()
+        """Write what was frozen; gives the commit of the table."""
         return [] if self._current is None else self._current.write(batch)
+
+    def committed(self) -> None:
+        """What was written can now be found in the table."""
+        if self._current is not None:
+            self._current.committed()
+        self._frozen = {}

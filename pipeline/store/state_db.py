@@ -1,16 +1,16 @@
 """The state of a merge on disk: three ordered maps in one LMDB environment (docs/STATE.md).
 
-One write transaction spans from the first ``put`` to ``save`` or ``abandon``; what was put can be
-read at once and lasts with the save, which is synced and carries the marker of how far the state
-is. After any crash the state is that of an earlier save, and catches up (``state_rebuild``). The
-store's lock keeps it to one process, so LMDB's own is not used.
+What was put lies in memory (``state_overlay``), can be read at once and lasts with the save: one
+write transaction, synced, with the marker of how far the state is. A save of what was frozen may be
+made by another thread while more is put and looked up. After any crash the state is that of an
+earlier save, and catches up (``state_rebuild``).
 """
 
 from __future__ import annotations
 
 import errno
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -20,7 +20,9 @@ import lmdb
 
 from pipeline.errors import StoreUnusableError, StoreWriteError
 from pipeline.state_items import SLOT, VISIT
+from pipeline.store.failures import commit_failed
 from pipeline.store.layout import sync_folder
+from pipeline.store.state_overlay import Overlay
 
 MAP_BYTES: Final = 1 << 38
 """Address space, not disk: the file grows as it is used."""
@@ -65,18 +67,20 @@ class StateDb:
     """``State`` in a folder, made if it isn't there.
 
     Raises ``StateDamagedError`` for what can't be read, ``StoreWriteError`` where writing fails:
-    the transaction is then gone, and what was put since the last save with it. ``durable`` is
-    False only for a state that is being built where nobody looks, and ``sync``-ed at the end.
+    the file is then as last saved, and the state is to be closed. ``durable`` is False only for a
+    state that is being built where nobody looks, and ``sync``-ed at the end.
     """
 
     def __init__(self, folder: Path, *, map_bytes: int = MAP_BYTES, durable: bool = True) -> None:
         self.folder = folder
-        self._change: lmdb.Transaction[bytes] | None = None
+        self._building: lmdb.Transaction[bytes] | None = None
+        self._overlay = Overlay(MAPS)
+        self._refused = False
         made = not (folder / DATA).exists()
         with self._faults():
             folder.mkdir(parents=True, exist_ok=True)
             self._env = lmdb.open(
-                str(folder), map_size=map_bytes, max_dbs=len(MAPS), lock=False, readahead=False,
+                str(folder), map_size=map_bytes, max_dbs=len(MAPS), readahead=False,
                 sync=durable, metasync=durable,
             )  # fmt: skip
         try:
@@ -111,7 +115,7 @@ class StateDb:
         return [_number(value) for value in self._values("live", keys)]
 
     def moments_between(self, first: bytes, stop: bytes) -> Iterator[bytes]:
-        """The values of the moments from a key on, up to another, in order. Not while putting."""
+        """The values of the moments from a key on, up to another, in order, as last saved."""
         with self._faults(), self._reading() as view:
             cursor = view.cursor(self._maps["moments"])
             if cursor.set_range(first):
@@ -125,33 +129,58 @@ class StateDb:
         live: Mapping[bytes, int],
     ) -> None:  # fmt: skip
         """Replace values, an empty one takes the key away; ``live`` holds differences."""
+        if self._refused:
+            raise commit_failed()
         now = self.live(list(live))
         counts = {
             key: _count(count + difference) if count + difference else b""
             for (key, difference), count in zip(live.items(), now, strict=True)
         }
-        with self._faults():
-            change = self._changing()
-            for name, items in zip(MAPS, (moments, ledger, counts), strict=True):
-                _replace(change.cursor(self._maps[name]), items)
+        for name, items in zip(MAPS, (moments, ledger, counts), strict=True):
+            self._overlay.put(name, items)
 
     def append(self, name: str, pairs: Sequence[Pair]) -> None:
-        """Put items whose keys come after all that the map ``name`` holds, in order."""
+        """Put items whose keys come after all that the map ``name`` holds, in order.
+
+        For a state that is being built: by one thread, which saves it too.
+        """
         with self._faults():
-            self._changing().cursor(self._maps[name]).putmulti(pairs, append=True)
+            if self._building is None:
+                self._building = self._env.begin(write=True)
+            self._building.cursor(self._maps[name]).putmulti(pairs, append=True)
+
+    def freeze(self) -> None:
+        """What was put goes with the next save; what is put from now on, with the one after.
+
+        Raises ``RuntimeError`` before the save of what was frozen last is done.
+        """
+        self._overlay.freeze()
 
     def save(self, batch: int, sequence: int) -> None:
-        """Make everything put last, as the state after this batch."""
-        with self._faults():
-            change = self._changing()
-            change.put(_MARKER, _count(batch) + _count(sequence))
-            self._change = None
-            change.commit()
+        """Make what was frozen, or if nothing was all that was put, last: as the state after this
+        batch."""
+        frozen = self._overlay.frozen or self._overlay.freeze()
+        try:
+            with self._faults():
+                change, self._building = self._building or self._env.begin(write=True), None
+                with change:
+                    for name in MAPS:
+                        _replace(change.cursor(self._maps[name]), frozen[name])
+                    change.put(_MARKER, _count(batch) + _count(sequence))
+        except BaseException:
+            self.refuse()
+            raise
+        self._overlay.saved()
+
+    def refuse(self) -> None:
+        """Take nothing more: what was frozen came to nothing, and what follows rests on it."""
+        self._refused = True
 
     def abandon(self) -> None:
-        """Forget everything put since the last save."""
-        if self._change is not None:
-            change, self._change = self._change, None
+        """Forget everything put and not frozen."""
+        self._overlay.forget()
+        if self._building is not None:
+            change, self._building = self._building, None
             change.abort()
 
     def sync(self) -> None:
@@ -163,7 +192,7 @@ class StateDb:
         """Everything, put or saved, in order: name of the map, key, value. Not while putting."""
         for name in MAPS:
             with self._faults(), self._reading() as view:
-                for key, value in view.cursor(self._maps[name]):
+                for key, value in self._overlay.over(name, iter(view.cursor(self._maps[name]))):
                     yield name, key, value
 
     def size(self) -> dict[str, int]:
@@ -180,24 +209,22 @@ class StateDb:
         self._env.close()
 
     def _values(self, name: str, keys: Sequence[bytes]) -> list[bytes]:
+        wanted = set(keys)
+        put = self._overlay.find(name, wanted)
         with self._faults(), self._reading() as view:
             # In order of the keys, so that neighbours share the way down the tree.
-            found = dict(view.cursor(self._maps[name]).getmulti(sorted(set(keys))))
+            found = dict(view.cursor(self._maps[name]).getmulti(sorted(wanted - put.keys())))
+        found |= put
         return [found.get(key, b"") for key in keys]
 
     @contextmanager
     def _reading(self) -> Iterator[lmdb.Transaction[bytes]]:
-        """The transaction that is being written, if there is one: it sees what was put."""
-        if self._change is not None:
-            yield self._change
+        """The transaction of a state that is being built sees what was appended."""
+        if self._building is not None:
+            yield self._building
             return
         with self._env.begin() as view:
             yield view
-
-    def _changing(self) -> lmdb.Transaction[bytes]:
-        if self._change is None:
-            self._change = self._env.begin(write=True)
-        return self._change
 
     def _check_size(self) -> None:
         """A file cut short would only show as a crash, when a page beyond its end is read."""
@@ -242,10 +269,10 @@ class StateDb:
 
     def _lost(self) -> None:
         """After a failed write LMDB lets a transaction do nothing but end."""
-        try:
-            self.abandon()
-        except lmdb.Error:
-            self._change = None
+        with suppress(lmdb.Error):
+            if self._building is not None:
+                self._building.abort()
+        self._building = None
 
     def _unwritable(self, error: Exception) -> StoreWriteError:
         return StoreWriteError(

@@ -2,15 +2,21 @@
 
 A batch is decided and staged in memory. Its commit makes the uploads' bytes durable in the archive
 (step 1), then goes on as ``pipeline.store.committer`` describes.
+
+A commit can be made in the background: ``begin_commit`` freezes what is staged and gives what makes
+it durable, for another thread to call while the next batches are decided. Everything that is frozen
+stays visible to those, in memory until it is in the tables. One commit at a time.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -21,7 +27,7 @@ from pipeline.archive import Archive
 from pipeline.store.appended import append, batch_row
 from pipeline.store.committer import Committer
 from pipeline.store.delta import TableCommit
-from pipeline.store.failures import write_failures
+from pipeline.store.failures import commit_failed, write_failures
 from pipeline.store.layout import DEFAULT_BUCKETS
 from pipeline.store.opening import WAIT_SECONDS, Tell, open_tables
 from pipeline.store.redelivery import Redeliveries
@@ -35,8 +41,24 @@ from schemas.tables import PREFIXES, Track
 __all__ = ["WAIT_SECONDS", "Store", "open_store"]
 
 
+@dataclass(frozen=True)
+class _Outcome:
+    """What a commit makes durable, besides what tables and states froze for themselves.
+
+    ``sequences``: the first and last of its uploads. ``told``: it gets a row in ``batches``.
+    """
+
+    rows: dict[str, list[pa.Table]]
+    sequences: tuple[int, int]
+    told: bool
+
+
 class Store:
-    """An open store, for one process. Made by ``open_store``."""
+    """An open store, for one process. Made by ``open_store``.
+
+    One thread takes rows in; what ``begin_commit`` gives may be called by another. After a commit
+    that failed nothing more is taken in: ``StoreWriteError``.
+    """
 
     def __init__(self, committer: Committer, archive: Archive, tell: Tell | None = None) -> None:
         self.buckets = committer.config.buckets
@@ -45,6 +67,8 @@ class Store:
         self._staged: dict[str, list[pa.Table]] = defaultdict(list)
         self._uploads = Uploads(self._layout, committer.tables)
         self._registrations = Registrations(self._layout, committer.tables)
+        self._under_way = self._failed = self._closed = False
+        self._finishing = Lock()
         self._sequence = committer.last_sequence
         self._first_sequence = self._sequence + 1
         self.redeliveries = Redeliveries(committer.tables)
@@ -59,12 +83,16 @@ class Store:
         self.archive = archive
 
     def close(self) -> None:
-        """Let go of the files. What was staged and not committed is forgotten."""
-        for track in self._tracks.values():
-            track.close()
+        """Let go of the files, once a commit under way is done. What was staged and not committed
+        is forgotten."""
+        with self._finishing:
+            self._closed = True
+            for track in self._tracks.values():
+                track.close()
 
     def track(self, name: Track) -> TrackTables:
         """The current tables and the state of a track."""
+        self._check()
         return self._tracks[name]
 
     def next_sequence(self) -> int:
@@ -82,6 +110,7 @@ class Store:
 
     def stage(self, table: str, rows: pa.Table) -> None:
         """Take rows into the next commit."""
+        self._check()
         if table == "uploads":
             self._uploads.stage(rows)
             self.redeliveries.remember(rows)
@@ -93,8 +122,12 @@ class Store:
     def replace_uploads(self, rows: Sequence[dict[str, Any]]) -> None:
         """Put rows in the place of those that ``uploads`` has under their upload ids.
 
-        Raises ``KeyError`` if there is none. An upload keeps one row, whatever becomes of it.
+        Raises ``KeyError`` if there is none. An upload keeps one row, whatever becomes of it. Not
+        while a commit is under way, for that may be about the same uploads: ``RuntimeError``.
         """
+        self._check()
+        if self._under_way:
+            raise RuntimeError("a commit is under way")
         self._uploads.replace(rows)
 
     def read(self, table: str, chosen: pc.Expression) -> pa.Table:
@@ -102,7 +135,7 @@ class Store:
         return self._committer.tables.dataset(table).to_table(filter=chosen)
 
     def upload_ids(self, sequences: Sequence[int] | np.ndarray) -> list[str]:
-        """The uploads of some sequences, committed or staged. Raises ``KeyError``."""
+        """The uploads of some sequences, committed or not. Raises ``KeyError``."""
         return self._uploads.ids(sequences)
 
     def commit(self) -> int | None:
@@ -110,33 +143,74 @@ class Store:
 
         Raises ``StoreWriteError``; the store is then to be closed and opened anew.
         """
+        finish = self.begin_commit()
+        return finish() if finish else None
+
+    def begin_commit(self) -> Callable[[], int] | None:
+        """Freeze everything staged; gives what makes it one durable outcome, ``None`` for nothing.
+
+        That is to be called once, by any thread, before the store is closed; it does as ``commit``.
+        Raises ``RuntimeError`` before the last one is done.
+        """
+        self._check()
+        if self._under_way:
+            raise RuntimeError("a commit is under way")
         if self._uploads.empty:
             return None
-        with write_failures():
-            # Step 1: the archive
-            self.archive.sync()
-        batch = self._committer.commit(self._write, self._save_state)
-        self._staged.clear()
-        self._first_sequence = self._sequence + 1
-        self.redeliveries.committed()
+        sequences = self._first_sequence, self._sequence
+        outcome = _Outcome(self._staged, sequences, not self._uploads.only_redelivered)
+        self._under_way = True
+        self._staged, self._first_sequence = defaultdict(list), self._sequence + 1
+        for part in self._parts:
+            part.freeze()
+        return partial(self._finish, outcome)
+
+    def _finish(self, outcome: _Outcome) -> int:
+        """Make an outcome durable; then it need not be held in memory."""
+        with self._finishing:
+            if self._closed:
+                raise RuntimeError("the store is closed")
+            try:
+                with write_failures():
+                    # Step 1: the archive
+                    self.archive.sync()
+                batch = self._committer.commit(
+                    partial(self._write, outcome), partial(self._save_state, outcome)
+                )
+            except BaseException:
+                self._failed = True
+                for track in self._tracks.values():
+                    track.refuse()
+                raise
+            for part in self._parts:
+                part.committed()
+            self._under_way = False
         return batch
 
-    def _save_state(self, batch: int) -> None:
+    def _save_state(self, outcome: _Outcome, batch: int) -> None:
         for track in self._tracks.values():
-            track.save(batch, self._sequence)
+            track.save(batch, outcome.sequences[1])
 
-    def _write(self, batch: int) -> list[TableCommit]:
+    def _write(self, outcome: _Outcome, batch: int) -> list[TableCommit]:
         """Every data file of a batch, by table, in the order of their commits."""
         commits = [commit for track in self._tracks.values() for commit in track.write(batch)]
         commits += self._registrations.write(batch)
-        for name, rows in sorted(self._staged.items()):
+        for name, rows in sorted(outcome.rows.items()):
             commits.append(append(self._layout, name, batch, pa.concat_tables(rows)))
-        if not self._uploads.only_redelivered:
+        if outcome.told:
             changed = [c.table for c in commits] + ["batches", "uploads"]
-            sequences = self._first_sequence, self._sequence
-            row = batch_row(self._committer.tables, batch, sequences, changed)
+            row = batch_row(self._committer.tables, batch, outcome.sequences, changed)
             commits.append(append(self._layout, "batches", batch, row))
         return [*commits, *self._uploads.write(batch)]
+
+    @property
+    def _parts(self) -> list[TrackTables | Registrations | Uploads | Redeliveries]:
+        """All that freezes what it was given, and lets go of it when it is committed."""
+        return [*self._tracks.values(), self._registrations, self._uploads, self.redeliveries]
+
+    def _check(self) -> None:
+        if self._failed:
+            raise commit_failed()
 
 
 @contextmanager

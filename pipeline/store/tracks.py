@@ -26,6 +26,7 @@ class TrackTables:
         self._names = {name for name in ALL_TABLES if name.startswith(prefix)}
         self._open_state = open_state
         self._state: StateDb | None = None
+        self._frozen: StateDb | None = None
         self._groups = {
             key: CurrentTables(committer.layout, committer.tables, names, key)
             for key, names in (
@@ -53,14 +54,33 @@ class TrackTables:
             if key in self._groups:
                 self._groups[key].apply(changes)
 
+    def freeze(self) -> None:
+        """What was taken in goes with the commit that is now made; a state that is opened later
+        has nothing of it."""
+        self._frozen = self._state
+        if self._frozen is not None:
+            self._frozen.freeze()
+        for group in self._groups.values():
+            group.freeze()
+
     def write(self, batch: int) -> list[TableCommit]:
-        """Write what waits; gives the commits of the tables."""
+        """Write what was frozen; gives the commits of the tables."""
         return [commit for group in self._groups.values() for commit in group.write(batch)]
 
     def save(self, batch: int, sequence: int) -> None:
-        """Make what was put to the state last, if it was opened."""
+        """Make what was frozen of the state last, if it was open."""
+        if self._frozen is not None:
+            self._frozen.save(batch, sequence)
+
+    def committed(self) -> None:
+        """What was written is what the tables hold."""
+        for group in self._groups.values():
+            group.committed()
+
+    def refuse(self) -> None:
+        """A commit failed: nothing more can be put to the state."""
         if self._state is not None:
-            self._state.save(batch, sequence)
+            self._state.refuse()
 
     def close(self) -> None:
         """Let go of the state; what was put and not saved is forgotten."""

@@ -31,7 +31,7 @@ class Uploads:
 
     @property
     def empty(self) -> bool:
-        """Whether nothing waits for the next commit."""
+        """Whether nothing waits."""
         return self._staged == 0
 
     @property
@@ -46,7 +46,7 @@ class Uploads:
         self._redelivered += len(rows) - rows["redelivery_of"].null_count
 
     def replace(self, rows: Sequence[dict[str, Any]]) -> None:
-        """Rows for uploads that have one each. Raises ``KeyError`` for one that has none."""
+        """Rows for uploads that have one each in the table. Raises ``KeyError`` for one without."""
         ids = [row["upload_id"] for row in rows]
         chosen = pc.field("upload_id").isin(pa.array(ids, pa.string()))
         found = self._tables.dataset(_TABLE).to_table(["upload_id", "sequence"], chosen)
@@ -65,7 +65,15 @@ class Uploads:
         known = dict(zip(rows["sequence"].to_pylist(), rows["upload_id"].to_pylist(), strict=True))
         return [known[sequence] for sequence in wanted.tolist()]
 
-    def write(self, batch: int) -> list[TableCommit]:
-        """Write what waits; gives the commit of the table."""
+    def freeze(self) -> None:
+        """What waits goes with the commit that is now made."""
         self._staged = self._redelivered = 0
+        self._rows.freeze()
+
+    def write(self, batch: int) -> list[TableCommit]:
+        """Write what was frozen; gives the commit of the table."""
         return self._rows.write(batch)
+
+    def committed(self) -> None:
+        """What was written can now be found in the table."""
+        self._rows.committed()

@@ -93,6 +93,7 @@ def _copy(state: MemoryState) -> MemoryState:
 
 def test_moments_between_two_keys(state: StateDb) -> None:
     state.put({bytes([n]) * 9: bytes([n]) for n in range(9)}, {}, {})
+    state.save(1, 1)
     assert list(state.moments_between(b"\x02", b"\x05")) == [b"\x02", b"\x03", b"\x04"]
     assert list(state.moments_between(b"\x09", b"\xff")) == []
 
@@ -129,8 +130,13 @@ def test_a_full_map_is_told_and_leaves_what_was_saved(folder: Path) -> None:
     state = StateDb(folder, map_bytes=1 << 20)
     state.put({b"kept": b"1"}, {}, {})
     state.save(1, 1)
+    state.put({n.to_bytes(9, "big"): b"x" * 80 for n in range(50_000)}, {}, {})
     with pytest.raises(StoreWriteError, match="address space"):
-        state.put({n.to_bytes(9, "big"): b"x" * 80 for n in range(50_000)}, {}, {})
+        state.save(2, 2)
+    with pytest.raises(StoreWriteError, match="opened anew"):
+        state.put({}, {}, {})
+    state.close()
+    state = StateDb(folder, map_bytes=1 << 20)
     assert list(state.contents()) == [("moments", b"kept", b"1")]
     state.close()
 

@@ -19,7 +19,9 @@ def commit(committer: Committer, tables: CurrentTables) -> None:
     """``uploads`` gets every batch, for its number is the store's."""
     from pipeline.store.delta import TableCommit
 
+    tables.freeze()
     committer.commit(lambda batch: [*tables.write(batch), TableCommit("uploads", ())])
+    tables.committed()
 
 
 def held(store: Path) -> tuple[list[Version], dict[Version, int]]:
