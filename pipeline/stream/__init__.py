@@ -1,0 +1,1 @@
+"""EDGE: the streaming form: claims, workers and the recorder, over Kafka (docs/STREAMING.md)."""

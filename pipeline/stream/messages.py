@@ -1,0 +1,116 @@
+"""PURE: what travels between workers, as bytes: a header in JSON and the bytes it tells of.
+
+    4 bytes    length of the header, big-endian
+    header     JSON; "blobs" are the lengths of what follows
+    blobs      end to end
+
+Anything else is ``PoisonError``: it goes to the dead letters and nobody waits for it.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import orjson
+import pyarrow as pa
+
+from pipeline.outcome import Envelope
+
+_LENGTH: Final = struct.Struct(">I")
+FORMAT: Final = 1
+
+
+class PoisonError(ValueError):
+    """A message that nobody can read: not one of ours, cut short, or of another format."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What stands for an upload: where its bytes are, and its envelope.
+
+    ``key`` is an Idempotency-Key; ``release_of`` the sequence at which it was held before.
+    """
+
+    upload_id: str
+    sha256: str
+    size: int
+    received_at: datetime
+    institution: str | None
+    channel: str
+    mode: str
+    name: str
+    address: str | None = None
+    refusal: tuple[str, str, str] | None = None
+    release_of: int | None = None
+
+    @property
+    def envelope(self) -> Envelope:
+        """Its envelope."""
+        return Envelope(
+            self.received_at, self.institution, self.channel, self.mode, self.name, self.address,  # type: ignore[arg-type]
+        )  # fmt: skip
+
+    def header(self) -> dict[str, Any]:
+        """As JSON takes it."""
+        return asdict(self) | {"received_at": self.received_at.isoformat()}
+
+    @classmethod
+    def of(cls, header: Mapping[str, Any]) -> Claim:
+        """From the header of a message. Raises ``PoisonError``."""
+        try:
+            known = dict(header)
+            known["received_at"] = datetime.fromisoformat(known["received_at"])
+            refusal = known.get("refusal")
+            known["refusal"] = None if refusal is None else tuple(refusal)
+            return cls(**known)
+        except (KeyError, TypeError, ValueError) as error:
+            raise PoisonError("no claim") from error
+
+
+def pack(kind: str, header: Mapping[str, Any], blobs: Sequence[bytes] = ()) -> bytes:
+    """A message of a kind."""
+    head = orjson.dumps(
+        {**header, "kind": kind, "format": FORMAT, "blobs": [len(blob) for blob in blobs]}
+    )
+    return b"".join([_LENGTH.pack(len(head)), head, *blobs])
+
+
+def unpack(message: bytes | None) -> tuple[str, dict[str, Any], list[bytes]]:
+    """Kind, header and blobs of a message. Raises ``PoisonError``."""
+    try:
+        assert message is not None  # noqa: S101
+        (length,) = _LENGTH.unpack_from(message)
+        header = orjson.loads(message[_LENGTH.size : _LENGTH.size + length])
+        if header.pop("format") != FORMAT:
+            raise PoisonError("another format")
+        sizes, kind = header.pop("blobs"), header.pop("kind")
+        at, blobs = _LENGTH.size + length, list[bytes]()
+        for size in sizes:
+            blobs.append(message[at : at + size])
+            at += size
+        if at != len(message):
+            raise PoisonError("cut short")
+    except (AssertionError, struct.error, orjson.JSONDecodeError, KeyError, TypeError,
+            AttributeError) as error:  # fmt: skip
+        raise PoisonError("no message of ours") from error
+    return kind, header, blobs
+
+
+def pack_table(table: pa.Table) -> bytes:
+    """A table as an Arrow stream."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return bytes(sink.getvalue())
+
+
+def unpack_table(blob: bytes) -> pa.Table:
+    """A table from an Arrow stream. Raises ``PoisonError``."""
+    try:
+        return pa.ipc.open_stream(blob).read_all()
+    except pa.ArrowException as error:
+        raise PoisonError("no table") from error
