@@ -15,13 +15,24 @@ from pipeline.accounts.api_keys import ApiKeys
 from pipeline.accounts.audit import AuditLog
 from pipeline.accounts.bindings import Bindings
 from pipeline.accounts.database import Clock, Database, open_database
+from pipeline.accounts.faults import LockedOutError, WeakPasswordError, WrongSignInError
 from pipeline.accounts.grants import Grants
 from pipeline.accounts.people import People
-from pipeline.accounts.sign_ins import SignIns
+from pipeline.accounts.sign_ins import Session, SignedIn, SignIns
 from pipeline.settings import Settings
 from pipeline.store.layout import layout_of
 from pipeline.taipei import TAIPEI
 
+__all__ = [
+    "Accounts",
+    "LockedOutError",
+    "Session",
+    "SignedIn",
+    "WeakPasswordError",
+    "WrongSignInError",
+    "accounts_url",
+    "open_accounts",
+]
 FILE = "accounts.sqlite"
 
 
