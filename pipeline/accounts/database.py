@@ -19,10 +19,16 @@ from sqlalchemy import Connection, Engine, Table, Update, create_engine, event, 
 from sqlalchemy.dialects.postgresql import Insert as InsertPostgresql
 from sqlalchemy.dialects.sqlite import Insert as InsertSqlite
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DatabaseError,
+    DataError,
+    NoSuchModuleError,
+    OperationalError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from pipeline.accounts.faults import AccountsUnusableError
+from pipeline.accounts.faults import AccountsUnusableError, NoSuchAccountError
 from pipeline.accounts.format import make_or_migrate
 
 Clock = Callable[[], datetime]
@@ -178,6 +184,10 @@ def _unusable() -> Iterator[None]:
         raise AccountsUnusableError(
             "帳號資料庫暫時無法使用，請稍後再試",
             "The accounts' database can't be used at present; try again later",
+        ) from error
+    except (DataError, UnicodeEncodeError) as error:  # like a NUL, which PostgreSQL can't hold
+        raise NoSuchAccountError(
+            "沒有這個項目", "There is nothing of that name, and there can't be"
         ) from error
     except DatabaseError as error:
         if type(error) is not DatabaseError:  # a subclass tells of the statement, not of the file

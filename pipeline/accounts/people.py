@@ -17,9 +17,9 @@ from pipeline.accounts.faults import (
     WrongNameError,
     no_such_account,
 )
-from pipeline.accounts.names import folded, institution_code, new_id, shown_name, sign_in_name
+from pipeline.accounts.names import institution_code, new_id, shown_name, sign_in_name
 from pipeline.accounts.passwords import Hasher, require_strong
-from pipeline.accounts.sign_ins import end_sessions
+from pipeline.accounts.sign_ins import account_row, end_sessions
 from pipeline.accounts.tables import ACCOUNTS, IDENTITIES, AnyRow
 from pipeline.accounts.who import Role, Who
 
@@ -205,7 +205,7 @@ class People(InDatabase):
 
 
 def _row(at: Connection, name: str) -> AnyRow:
-    found = at.execute(select(ACCOUNTS).where(ACCOUNTS.c.name == folded(name))).one_or_none()
+    found = account_row(at, name)
     if found is None:
         raise no_such_account()
     return found

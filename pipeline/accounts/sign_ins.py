@@ -8,6 +8,7 @@ or the account is disabled. Every refusal costs the same time and says the same.
 from __future__ import annotations
 
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hmac import compare_digest
@@ -22,9 +23,10 @@ from pipeline.accounts.faults import (
     LockedOutError,
     NoSuchAccountError,
     WeakPasswordError,
+    WrongNameError,
     WrongSignInError,
 )
-from pipeline.accounts.names import folded, hashed, new_id
+from pipeline.accounts.names import hashed, new_id, sign_in_name
 from pipeline.accounts.passwords import Hasher, normal, require_strong
 from pipeline.accounts.tables import ACCOUNTS, IDENTITIES, SESSIONS, AnyRow
 from pipeline.accounts.who import Who
@@ -232,16 +234,14 @@ class SignIns(InDatabase):
         with self._hasher.turn():
             with self._database.writing() as at:
                 locked, locks = attempts.count(at, name, self._database.clock())
-                account = at.execute(
-                    select(ACCOUNTS).where(ACCOUNTS.c.name == folded(name))
-                ).one_or_none()
+                account = account_row(at, name)
             if locked:
                 raise LockedOutError(locked)
             kept = None if account is None else account.password
             right = self._hasher.matches(kept, password)
         if account is not None and right and account.disabled_at is None:
             return account
-        waits = address is not None and self._addresses.wrong(address)
+        waits = bool(address) and self._addresses.wrong(address or "")
         detail = {"address": address, "locked_seconds": locks, "address_waits": waits}
         self._refuse(account, refused, {name: value for name, value in detail.items() if value})
         raise WrongSignInError
@@ -264,6 +264,14 @@ class SignIns(InDatabase):
         ).rowcount  # fmt: skip
         if not kept:
             raise WrongSignInError
+
+
+def account_row(at: Connection, typed: str) -> AnyRow | None:
+    """The row of the account that a name names, if there is one."""
+    with suppress(WrongNameError):
+        name = sign_in_name(typed)
+        return at.execute(select(ACCOUNTS).where(ACCOUNTS.c.name == name)).one_or_none()
+    return None
 
 
 def csrf_of(token: str) -> str:
