@@ -18,14 +18,16 @@ from authlib.oidc.core import CodeIDToken
 from itsdangerous import BadData, URLSafeTimedSerializer
 from joserfc import jwt
 from joserfc.errors import InvalidKeyIdError, JoseError
+from joserfc.jws import JWSRegistry
 
 from pipeline.web.oidc.provider import Provider, ProviderError
 
 LIFE_SECONDS: Final = 600
 _LEEWAY_SECONDS: Final = 60
-_ALGORITHMS: Final = (
-    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512",
-)  # fmt: skip
+_SIGNED: Final = JWSRegistry(  # never "none", never with a shared secret
+    algorithms=["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512"],
+    strict_check_header=False,
+)
 _signer = URLSafeTimedSerializer(secrets.token_bytes(32), salt="nhi-oidc")
 
 
@@ -145,8 +147,8 @@ def _verified(provider: Provider, token: Any, now: float) -> jwt.Token:
         raise ProviderError("token")
     try:
         try:
-            return jwt.decode(token, provider.keys(now), _ALGORITHMS)
+            return jwt.decode(token, provider.keys(now), registry=_SIGNED)
         except InvalidKeyIdError:
-            return jwt.decode(token, provider.keys(now, anew=True), _ALGORITHMS)
+            return jwt.decode(token, provider.keys(now, anew=True), registry=_SIGNED)
     except (JoseError, ValueError, TypeError, KeyError):
         raise ProviderError("token") from None

@@ -41,14 +41,13 @@ class Connection:
 
 
 async def connection_of(request: Request, house: House) -> Connection:
-    """The connection of a request. Raises ``VnhiError`` where it is bound to nothing or comes from
-    a page (a browser at a bound address must not send what a foreign page wants); ``Problem`` 429
-    where that was so too often."""
+    """The connection of a request. Raises ``VnhiError`` where it is bound to nothing; ``Problem``
+    429 where that was so too often."""
     address = request.client.host if request.client else ""
     house.rates.check("wrong-keys", address)
     fingerprint = _fingerprint(request)
     bound = await run_in_threadpool(house.accounts.bound, address, fingerprint)
-    if not bound or "origin" in request.headers or "sec-fetch-site" in request.headers:
+    if not bound or _of_a_page(request):
         house.rates.count("wrong-keys", address)
         raise not_verified()
     return Connection(address, frozenset(bound))
@@ -57,6 +56,14 @@ async def connection_of(request: Request, house: House) -> Connection:
 def told(request: Request, who: Who) -> None:
     """Name who asks in the access log."""
     note(request.scope, by=who.id, institution=next(iter(who.institutions)))
+
+
+def _of_a_page(request: Request) -> bool:
+    """Whether a browser asks: one at a bound address must not send what a foreign page wants. It
+    names its page, and sends JSON of that type to others only if they agree."""
+    names_page = "origin" in request.headers or "sec-fetch-site" in request.headers
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return names_page or media_type != "application/json"
 
 
 def _fingerprint(request: Request) -> str | None:
