@@ -19,6 +19,7 @@ from typing import Any, Final
 from pipeline.errors import StoreUnusableError
 from pipeline.intake.sender import Sender
 from pipeline.outcome import Envelope, Refusal
+from pipeline.store.layout import Layout, sync_folder
 
 FORMAT: Final = 1
 KEPT: Final = timedelta(days=190)
@@ -55,6 +56,11 @@ _SCHEMA: Final = (
 _NAMES: Final = tuple(c.split()[0] for c in _COLUMNS[:-1])
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
+
+
+def intake_path(layout: Layout) -> Path:
+    """Where a store's intake log is."""
+    return layout.root / "intake.sqlite"
 
 
 @dataclass(frozen=True)
@@ -94,6 +100,8 @@ class IntakeLog:
         self._rows = _opened(path)
         self.last = max(self._number("SELECT max(number) FROM upload"), self.mark)
         """The highest number that was ever given."""
+        self.last_received = _moment(self._number("SELECT max(received_at) FROM upload"))
+        """The latest moment of receipt, 1970 if there is none."""
 
     def close(self) -> None:
         """Let go of the file."""
@@ -105,17 +113,14 @@ class IntakeLog:
         """Up to here every upload is in the tables, but for those that failed."""
         return self._number("SELECT number FROM mark")
 
-    @property
-    def last_received(self) -> datetime:
-        """The latest moment of receipt, 1970 if there is none."""
-        return _moment(self._number("SELECT max(received_at) FROM upload"))
-
     def add(self, uploads: Sequence[Taken]) -> None:
         """Make uploads durable, all or none; their numbers follow ``last``."""
         places = ", ".join("?" * len(_NAMES))
         with self._writing():
             self._rows.executemany(f"INSERT INTO upload VALUES ({places})", map(_row, uploads))  # noqa: S608
-        self.last = max([self.last, *(one.number for one in uploads)])
+        for one in uploads:
+            self.last = max(self.last, one.number)
+            self.last_received = max(self.last_received, one.received_at)
 
     def keyed(self, institution: str, key: str) -> Taken | None:
         """The upload that an institution sent with an Idempotency-Key."""
@@ -189,6 +194,7 @@ class IntakeLog:
 
 def _opened(path: Path) -> sqlite3.Connection:
     """The file, made if there is none, and of this program's format."""
+    new = not path.exists()
     rows = sqlite3.connect(path, check_same_thread=False)
     try:
         rows.execute("PRAGMA journal_mode = WAL")
@@ -200,6 +206,8 @@ def _opened(path: Path) -> sqlite3.Connection:
                 rows.execute("BEGIN IMMEDIATE")
                 for statement in _SCHEMA:
                     rows.execute(statement)
+            if new:
+                sync_folder(path.parent)
         elif application != _APPLICATION or found > FORMAT:
             raise _unusable(path, "另一個版本", f"format {found}, this program knows {FORMAT}")
     except sqlite3.DatabaseError as error:

@@ -1,0 +1,236 @@
+"""What has become of uploads and may not be in the tables yet; and who waits to hear of it.
+
+An outcome is told from here as soon as it is decided. It stays at least until it can be read in the
+tables, so whoever looks here first and in the tables then misses nothing.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, replace
+from threading import RLock
+from typing import Any, Final, Literal
+
+import pyarrow as pa
+
+from pipeline.intake.log import Taken
+from pipeline.intake.told import Told, told_of
+from pipeline.intake.watchers import Watchers
+from pipeline.limits import Limits
+from pipeline.report.answer import Answer
+from pipeline.report.stored import stored_answer
+from pipeline.settle import Settled
+from rules.plan import Plan
+
+State = Literal["waiting", "told"]
+
+RECENT_BYTES: Final = 64 << 20
+
+
+@dataclass(eq=False)
+class _Batch:
+    """Outcomes that came together and go together, since their findings are one table.
+
+    ``uncommitted`` are those that the tables may lack.
+    """
+
+    upload_ids: tuple[str, ...]
+    size: int
+    uncommitted: set[str]
+
+
+class Outcomes:
+    """For any number of threads. ``payload`` gives an upload's archived bytes by their digest.
+
+    What the tables have stays up to ``recent_bytes``, the last used longest.
+    """
+
+    def __init__(
+        self, plan: Plan, limits: Limits, payload: Callable[[bytes], bytes],
+        recent_bytes: int = RECENT_BYTES,
+    ) -> None:  # fmt: skip
+        self._plan = plan
+        self._limits = limits
+        self._payload = payload
+        self._most_recent = recent_bytes
+        self._lock = RLock()
+        self._watchers = Watchers()
+        self._waiting: dict[str, Taken] = {}
+        self._failed: set[str] = set()
+        self._told: dict[str, tuple[_Batch, Told]] = {}
+        self._uncommitted: dict[_Batch, None] = {}
+        self._recent: OrderedDict[_Batch, None] = OrderedDict()
+        self._recent_bytes = 0
+
+    # ---- asked by whoever answers people --------------------------------------------------------
+
+    def state(self, upload_id: str) -> State | None:
+        """``None``: nothing is known here; what was taken in is in the tables then."""
+        with self._lock:
+            if upload_id in self._told:
+                return "told"
+            return "waiting" if upload_id in self._waiting else None
+
+    def has_failed(self, upload_id: str) -> bool:
+        """Whether we failed on it, so that it waits for the next start."""
+        return upload_id in self._failed
+
+    @property
+    def failures(self) -> int:
+        """How many uploads we failed on."""
+        return len(self._failed)
+
+    def institution(self, upload_id: str) -> str | None:
+        """Whose upload it is, if it is known here."""
+        with self._lock:
+            if upload_id in self._waiting:
+                return self._waiting[upload_id].sender.institution
+            found = self._told.get(upload_id)
+            return found[1].row["institution"] if found else None
+
+    def row(self, upload_id: str) -> dict[str, Any] | None:
+        """The row of ``uploads`` of what is told."""
+        with self._lock:
+            found = self._told.get(upload_id)
+            return dict(found[1].row) if found else None
+
+    def findings(self, upload_id: str) -> pa.Table | None:
+        """The rows of ``findings`` of what is told."""
+        with self._lock:
+            found = self._told.get(upload_id)
+            return found[1].findings if found else None
+
+    def waits(self, upload_id: str) -> dict[str, Any] | None:
+        """What ``waiting`` knows of one upload, if it is not decided."""
+        with self._lock:
+            one = self._waiting.get(upload_id)
+            return self._waits(one) if one else None
+
+    def answer(self, upload_id: str) -> Answer | None:
+        """The answer to what is told: the very same that comes from the tables later."""
+        with self._lock:
+            found = self._told.get(upload_id)
+            if found is None:
+                return None
+            batch, told = found
+            if batch in self._recent:
+                self._recent.move_to_end(batch)
+        payload = None if told.refusal else self._payload(bytes.fromhex(told.row["sha256"]))
+        rows = told.findings.to_pylist()
+        answer = stored_answer(told.row, rows, payload, self._plan, self._limits)
+        return replace(answer, refusal=told.refusal) if told.refusal else answer
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Rows of ``uploads`` that are decided and that the table may lack."""
+        with self._lock:
+            return [
+                dict(self._told[upload_id][1].row)
+                for batch in self._uncommitted
+                for upload_id in batch.upload_ids
+                if upload_id in batch.uncommitted
+            ]
+
+    def waiting(self) -> list[dict[str, Any]]:
+        """What is known of those that are not decided, in order of receipt; ``failed`` are those
+        that wait for the next start."""
+        with self._lock:
+            return [self._waits(one) for one in self._waiting.values()]
+
+    def wait(self, upload_id: str, seconds: float) -> bool:
+        """Wait until an outcome is told; whether it is. Gives up at once on what failed."""
+        self._watchers.wait(upload_id, seconds, lambda: self._nothing_to_wait_for(upload_id))
+        return self.state(upload_id) == "told"
+
+    async def told(self, upload_id: str, seconds: float) -> bool:
+        """``wait`` for coroutines."""
+        await self._watchers.waited(
+            upload_id, seconds, lambda: self._nothing_to_wait_for(upload_id)
+        )
+        return self.state(upload_id) == "told"
+
+    def _waits(self, one: Taken) -> dict[str, Any]:
+        return {
+            "upload_id": one.upload_id,
+            "institution": one.sender.institution,
+            "mode": one.sender.mode,
+            "channel": one.sender.channel,
+            "name": one.sender.name,
+            "received_at": one.received_at,
+            "failed": one.upload_id in self._failed,
+        }
+
+    def _nothing_to_wait_for(self, upload_id: str) -> bool:
+        return self.state(upload_id) != "waiting" or self.has_failed(upload_id)
+
+    # ---- told by the door and by settling -------------------------------------------------------
+
+    def taken(self, uploads: Iterable[Taken]) -> None:
+        """These wait to be settled."""
+        with self._lock:
+            self._waiting.update((one.upload_id, one) for one in uploads)
+
+    def started(self, waiting: Iterable[Taken], failed: Iterable[Taken]) -> None:
+        """The store was opened: these wait, and those we failed on; what was told and is neither
+        committed nor waits any more is in the tables."""
+        with self._lock:
+            self._waiting = {one.upload_id: one for one in waiting}
+            waits = set(self._waiting)
+            for one in failed:
+                self._waiting[one.upload_id] = one
+                self._failed.add(one.upload_id)
+            told = {one for batch in self._uncommitted for one in batch.upload_ids}
+        self.committed(told - waits)
+
+    def settled(self, settled: Settled) -> None:
+        """What became of a batch, but for what failed; tells those who wait."""
+        told = told_of(settled)
+        with self._lock:
+            again = [one for one in told if one in self._told]
+            new = {one: outcome for one, outcome in told.items() if one not in self._told}
+            size = sum(outcome.size for outcome in new.values())
+            batch = _Batch(tuple(new), size, set(new))
+            if new:
+                self._told.update((one, (batch, outcome)) for one, outcome in new.items())
+                self._uncommitted[batch] = None
+            for one in told:
+                self._waiting.pop(one, None)
+                self._failed.discard(one)
+            for one in again:
+                self._told[one] = self._told[one][0], told[one]
+        self._watchers.wake(told)
+
+    def failed(self, upload_ids: Iterable[str]) -> None:
+        """We failed on these: they wait for the next start."""
+        ids = list(upload_ids)
+        with self._lock:
+            self._failed.update(ids)
+        self._watchers.wake(ids)
+
+    def committed(self, upload_ids: Collection[str]) -> None:
+        """The tables have these."""
+        with self._lock:
+            for upload_id in upload_ids:
+                if upload_id in self._told:
+                    self._told[upload_id][0].uncommitted.discard(upload_id)
+            for batch in [batch for batch in self._uncommitted if not batch.uncommitted]:
+                self._commit(batch)
+
+    def forget_committed(self) -> None:
+        """Rows of the tables may have been changed: they tell from now on."""
+        with self._lock:
+            while self._recent:
+                self._forget_oldest()
+
+    def _commit(self, batch: _Batch) -> None:
+        del self._uncommitted[batch]
+        self._recent[batch] = None
+        self._recent_bytes += batch.size
+        while self._recent_bytes > self._most_recent:
+            self._forget_oldest()
+
+    def _forget_oldest(self) -> None:
+        batch, _ = self._recent.popitem(last=False)
+        self._recent_bytes -= batch.size
+        for upload_id in batch.upload_ids:
+            del self._told[upload_id]

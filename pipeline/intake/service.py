@@ -1,0 +1,84 @@
+"""EDGE: the intake of a running service: its door, what became of uploads, and their settling."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+from pipeline.archive import read_archived
+from pipeline.intake.door import Clock, Door
+from pipeline.intake.log import IntakeLog, intake_path
+from pipeline.intake.outcomes import Outcomes
+from pipeline.intake.recovery import means_of
+from pipeline.intake.settling import COMMIT_SECONDS, Settling
+from pipeline.intake.sitting import Sitting
+from pipeline.intake.waiting import Waiting
+from pipeline.metrics import Metrics, Waits
+from pipeline.settings import Settings
+from pipeline.store.layout import layout_of
+from pipeline.store.store import WAIT_SECONDS, open_store
+from rules import load_plan
+from rules.plan import Plan
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Service:
+    """What the web asks of a store that is open for uploads. ``plan`` is that of 2.0."""
+
+    door: Door
+    outcomes: Outcomes
+    settling: Settling
+    metrics: Metrics
+    plan: Plan
+
+    def exposition(self) -> bytes:
+        """The metrics as Prometheus reads them."""
+        health = self.settling.health()
+        waits = Waits(health.waiting, health.waiting_bytes, health.oldest_seconds)
+        return self.metrics.exposition(waits)
+
+
+@contextmanager
+def open_service(
+    store_uri: str | Path,
+    settings: Settings,
+    *,
+    commit_seconds: float = COMMIT_SECONDS,
+    clock: Clock = _now,
+    waiting: Waiting | None = None,
+    wait_seconds: float = WAIT_SECONDS,
+    tell: Callable[[str], None] | None = None,
+) -> Iterator[Service]:
+    """Open a store for uploads that come one by one; what an earlier service left is settled first.
+
+    ``commit_seconds`` is how long an outcome may take to reach the tables, ``clock`` gives moments
+    of receipt (aware), ``waiting`` bounds what may wait, ``tell`` gets messages for people. In the
+    end the door is shut and everything settled and committed. Raises what ``open_store`` raises.
+    """
+    layout, plan, metrics = layout_of(store_uri), load_plan(), Metrics()
+    waiting = waiting or Waiting()
+    outcomes = Outcomes(plan, settings.limits, partial(read_archived, layout.raw))
+
+    @contextmanager
+    def opening(commits: ThreadPoolExecutor) -> Iterator[Sitting]:
+        with open_store(store_uri, wait_seconds=wait_seconds, waiting=tell) as store:
+            means = means_of(store_uri, plan, utf8=settings.allow_utf8, limits=settings.limits)
+            with closing(IntakeLog(intake_path(layout))) as log:
+                yield Sitting(store, log, means, outcomes, metrics, commits)
+
+    door = Door(waiting, outcomes, clock, plan.hash, metrics)
+    settling = Settling(opening, door, waiting, outcomes, metrics, clock, commit_seconds)
+    settling.start()
+    try:
+        yield Service(door, outcomes, settling, metrics, plan)
+    finally:
+        settling.stop()
