@@ -37,6 +37,10 @@ NOTICES: Final = {
         "The key is revoked; programs that use it can't send from now on.",
     ),
     "sessions-ended": Notice("其他裝置都已登出。", "All other devices are signed out."),
+    "files-received": Notice(
+        "檔案都已收到，正在檢核；結果會出現在下面。",
+        "All files have arrived and are being checked; the results appear below.",
+    ),
     "reopened": Notice(
         "已重新開放下載。", "The downloads of this upload are available again."
     ),

@@ -1,0 +1,160 @@
+"""The findings of an upload as pages show them: added up by rule, and record by record. Pure.
+
+Values that identify a person are masked here, so a template can't forget it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Final
+
+from pipeline.report.answer import Answer, Finding
+from pipeline.report.masking import masked, without_ids
+from pipeline.report.printable import printable
+from pipeline.report.texts import Text, field_name, finding_text, rule_text
+from rules.plan import Plan
+from schemas import version_in
+
+RECORDS_A_PAGE: Final = 25
+_VALUE_CHARACTERS: Final = 60
+_SEVERITIES: Final = ("refuse", "reject", "warn")
+_MOMENT: Final = re.compile(r"[0-9]{13}")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What one rule found in an upload: how often, and in how many records."""
+
+    code: str
+    field: str
+    name: tuple[str, str]
+    severity: str
+    text: Text
+    findings: int
+    records: int
+
+
+@dataclass(frozen=True)
+class ShownFinding:
+    """One finding. ``value`` is masked, ``None`` where there is nothing to show."""
+
+    code: str
+    field: str
+    name: tuple[str, str]
+    order: int | None
+    severity: str
+    text: Text
+    value: str | None
+
+
+@dataclass(frozen=True)
+class ShownRecord:
+    """A record with findings; ``moment`` and ``person`` (masked) help to find it at the desk."""
+
+    number: int
+    moment: str
+    person: str
+    findings: tuple[ShownFinding, ...]
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """One page of the records that have a code (and field), or any finding.
+
+    ``records`` of ``count``; ``page`` counts from 1 to ``pages``.
+    """
+
+    records: tuple[ShownRecord, ...]
+    count: int
+    page: int
+    pages: int
+
+
+def faults(answer: Answer) -> list[Fault]:
+    """What is wrong, the gravest and commonest first."""
+    of_rule: dict[tuple[str, str, str, str], list[Finding]] = {}
+    for one in answer.findings:
+        of_rule.setdefault((one.severity, one.code, one.field, one.rule), []).append(one)
+    found = [
+        Fault(
+            code,
+            _shown_field(field),
+            field_name(field),
+            severity,
+            rule_text(answer.plan, rule, code),
+            len(some),
+            len({one.record for one in some}),
+        )
+        for (severity, code, field, rule), some in of_rule.items()
+    ]
+    return sorted(found, key=lambda f: (_SEVERITIES.index(f.severity), -f.findings, f.code))
+
+
+def chosen(answer: Answer, code: str, field: str, page: int) -> Chosen:
+    """The records with findings of a code on a field (either empty: any), a page of them."""
+    matching = [
+        one
+        for one in answer.findings
+        if (not code or one.code == code) and (not field or _shown_field(one.field) == field)
+    ]
+    numbers = list(Counter(one.record for one in matching))
+    pages = max(1, -(-len(numbers) // RECORDS_A_PAGE))
+    page = min(max(page, 1), pages)
+    wanted = set(numbers[(page - 1) * RECORDS_A_PAGE : page * RECORDS_A_PAGE])
+    rows = (one for one in answer.findings if one.record in wanted)
+    records = tuple(
+        shown_record(answer, number, found)
+        for number, found in groupby(rows, key=lambda one: one.record)
+    )
+    return Chosen(records, len(numbers), page, pages)
+
+
+def shown_record(answer: Answer, number: int, findings: Iterable[Finding]) -> ShownRecord:
+    """A record with its findings."""
+    shown = tuple(shown_finding(answer.plan, one) for one in findings)
+    moment = visit_moment(_value(answer, number, "M11"))
+    return ShownRecord(number, moment, _value(answer, number, "M03"), shown)
+
+
+def visit_moment(digits: str) -> str:
+    """A visit's moment as people write it: 1130320093000 is 113/03/20 09:30."""
+    if not _MOMENT.fullmatch(digits):
+        return digits
+    return f"{digits[:3]}/{digits[3:5]}/{digits[5:7]} {digits[7:9]}:{digits[9:11]}"
+
+
+def shown_finding(plan: Plan, one: Finding) -> ShownFinding:
+    """A finding in words, its value masked."""
+    value = masked(one.field, one.value)
+    return ShownFinding(
+        one.code,
+        _shown_field(one.field),
+        field_name(one.field),
+        one.order,
+        one.severity,
+        finding_text(plan, one),
+        None if value is None else printable(value, _VALUE_CHARACTERS),
+    )
+
+
+def standing(answer: Answer) -> Sequence[Finding]:
+    """The findings that tell of an earlier version that stands."""
+    return [one for one in answer.findings if one.stands is not None]
+
+
+def _value(answer: Answer, number: int, field: str) -> str:
+    """A field of a record, by its name in 2.0; empty where it isn't there."""
+    own = version_in(answer.plan.layout).id_of(field)
+    if answer.source is None or own is None:
+        return ""
+    shown = masked(own, answer.source.value(number, None, own))
+    return printable(shown or "", _VALUE_CHARACTERS)
+
+
+def _shown_field(field: str) -> str:
+    """An element's name may be anything a sender typed."""
+    return printable(without_ids(field), _VALUE_CHARACTERS)
