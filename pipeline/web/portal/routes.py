@@ -6,7 +6,12 @@ from fastapi import APIRouter, Depends
 
 from pipeline.web.portal import (
     account,
+    codes,
+    help,
+    precheck,
+    precheck_downloads,
     record,
+    rules,
     send,
     sign_in,
     static_files,
@@ -17,7 +22,10 @@ from pipeline.web.portal import (
 )
 from pipeline.web.portal.reader import reader
 
-PAGES = (sign_in, uploads, send, upload, record, trial, visits, account)
+PAGES = (
+    sign_in, uploads, send, upload, record, trial, visits, account,
+    codes, rules, help, precheck, precheck_downloads,
+)  # fmt: skip
 
 router = APIRouter(include_in_schema=False)
 router.include_router(static_files.router)
