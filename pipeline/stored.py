@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -23,7 +23,9 @@ from rules import load_plan
 from rules.registrations import load_registration_plan
 from schemas.tables import REGISTRATION, TABLES
 
-Row = Mapping[str, Any]
+Row = dict[str, Any]
+"""A row of a table: value by column."""
+
 _TABLES: Final = ("uploads", "findings")
 _EMPTY: Final = {name: pl.DataFrame(TABLES[name].schema.empty_table()).schema for name in _TABLES}
 
@@ -129,5 +131,5 @@ def _one_of(upload_ids: Sequence[str]) -> pl.Expr:
 
 
 def _dicts(rows: pl.LazyFrame) -> list[Row]:
-    found: list[dict[str, Any]] = rows.collect().to_dicts()
-    return [*found]
+    found: list[Row] = rows.collect().to_dicts()
+    return found

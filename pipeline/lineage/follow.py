@@ -79,6 +79,8 @@ def _taken(rows: Rows, visit: Visit) -> list[Version]:
     versions = []
     for row in history:
         key = row["upload_id"]
+        if key not in uploads:  # committed while the tables were opened, its upload last
+            continue
         if key not in opened:
             opened[key] = rows.archived(uploads[key])
         archived, record = opened[key], row["record"]
@@ -152,8 +154,8 @@ def _with_ends(versions: Sequence[Version]) -> list[Version]:
 def _orders(rows: Rows, visit: Visit, live: Row) -> tuple[Order, ...]:
     """The orders of the live version, each with its place in the upload."""
     found = rows.orders(visit, live["visit_month"])
-    upload = rows.uploads([live["upload_id"]])[live["upload_id"]]
-    archived = rows.archived(upload)
+    upload = rows.uploads([live["upload_id"]]).get(live["upload_id"])
+    archived = rows.archived(upload) if upload else None
     spans = archived.orders(live["record"]) if archived else []
     return tuple(
         Order(row, spans[row["order_no"] - 1] if spans else Span(live["byte_offset"], 0))

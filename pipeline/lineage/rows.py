@@ -11,6 +11,7 @@ import polars as pl
 from pipeline.lineage.archived import Archived, open_archived
 from pipeline.lineage.visit import Row, Visit
 from pipeline.outcome import Mode
+from pipeline.store.kept import KeptTables
 from pipeline.store.layout import layout_of
 from pipeline.store.opening import config_of
 from pipeline.store.read import Snapshot
@@ -21,18 +22,32 @@ _TABLES: Final = ("visits", "orders", "history", "prescriptions", "findings", "u
 _MARK: Final = 6  # characters of a treatment id that stand for its institution
 _FAILED: Final = ("refused", "held", "dropped")
 _A_DAY: Final = timedelta(days=1)  # by which a card reader's clock may be ahead
+_OF_INSTITUTIONS: Final = ("visits", "history", "findings", "uploads", "held")
 _EMPTY: Final = {name: pl.DataFrame(TABLES[name].schema.empty_table()).schema for name in _TABLES}
 
 
 class Rows:
-    """The rows of one mode. Raises ``StoreUnusableError`` for no store."""
+    """The rows of one mode. Raises ``StoreUnusableError`` for no store.
 
-    def __init__(self, store_uri: str, mode: Mode) -> None:
+    ``institution``: only rows of what it sent; of the ledger, refills of prescriptions that it
+    issued or dispensed, where other institutions and their records are left out. ``tables`` are
+    kept open by who asks often.
+    """
+
+    def __init__(
+        self,
+        store_uri: str,
+        mode: Mode,
+        institution: str | None = None,
+        tables: KeptTables | None = None,
+    ) -> None:
         prefix = PREFIXES[mode]
         self._layout = layout_of(store_uri)
         self._buckets = config_of(self._layout).buckets
         self._names = {n: prefix + n if n in PRECHECK_TABLES else n for n in _TABLES}
-        self._tables = Snapshot(store_uri, tuple(self._names.values()))
+        names = tuple(self._names.values())
+        self._tables = tables.snapshot(*names) if tables else Snapshot(store_uri, names)
+        self._institution = institution
         self.mode = mode
 
     def history(self, visit: Visit) -> list[Row]:
@@ -61,7 +76,8 @@ class Rows:
             & (pl.col("issued_month") == prescription.issued_month)
             & (pl.col("bucket") == prescription.bucket(self._buckets))
         )
-        return self._rows("prescriptions", chosen, sort=("kind", "refill"))
+        refills = self._rows("prescriptions", chosen, sort=("kind", "refill"))
+        return refills if self._institution is None else _own_part(refills, self._institution)
 
     def candidates(self, visit: Visit, most: int) -> list[Row]:
         """Live visits under a special code that may be meant, the latest first."""
@@ -114,6 +130,12 @@ class Rows:
         named = self._scan("findings").filter(chosen).select("upload_id", "record").unique()
         return _dicts(named.sort("upload_id", "record"))
 
+    def upload_ids(self, visit: Visit) -> set[str]:
+        """Uploads of which a record was taken under a treatment id, or a finding shows it."""
+        of_it = pl.col("treatment_id") == visit.treatment_id
+        taken = self._scan("history").filter(of_it).select("upload_id").unique()
+        return {row["upload_id"] for row in (*_dicts(taken), *self.told_of(visit, since(visit)))}
+
     def institutions_alike(self, visit: Visit) -> list[str]:
         """Institutions whose treatment ids begin as this one does."""
         alike = pl.col("treatment_id").str.starts_with(visit.treatment_id[:_MARK])
@@ -148,7 +170,10 @@ class Rows:
         return _dicts(found.sort(sort) if sort else found)
 
     def _scan(self, name: str) -> pl.LazyFrame:
-        return self._tables.scan(self._names[name], _EMPTY[name])
+        rows = self._tables.scan(self._names[name], _EMPTY[name])
+        if self._institution is None or name not in _OF_INSTITUTIONS:
+            return rows
+        return rows.filter(pl.col("institution") == self._institution)
 
 
 def since(visit: Visit) -> date | None:
@@ -157,6 +182,19 @@ def since(visit: Visit) -> date | None:
     if month is None or month == "0000-00":
         return None
     return date.fromisoformat(f"{month}-01") - _A_DAY
+
+
+def _own_part(refills: Sequence[Row], institution: str) -> list[Row]:
+    """Of a prescription's refills what one institution may see, nothing if it has no part in it."""
+    if not any(institution in (row["institution"], row["by_institution"]) for row in refills):
+        return []
+    others = dict.fromkeys(("by_institution", "by_treatment_id", "by_record"))
+    return [
+        {**row}
+        | ({} if row["institution"] == institution else {"institution": None})
+        | ({} if row["by_institution"] == institution else others)
+        for row in refills
+    ]
 
 
 def _dicts(rows: pl.LazyFrame) -> list[Row]:

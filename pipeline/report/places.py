@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 Int64 = npt.NDArray[np.int64]
-_CODECS = {"big5": "cp950", "utf-8": "utf-8"}
+CODECS = {"big5": "cp950", "utf-8": "utf-8"}
 _NEWLINE = 10
 
 
@@ -23,7 +23,7 @@ def line_columns(
     start = np.where(line > 0, breaks[np.maximum(line - 1, 0)] + 1, 0) if len(breaks) else line * 0
     column = offsets - start
     if np.any(payload >= 0x80):
-        column = _in_characters(payload, start, offsets, _CODECS[encoding])
+        column = _in_characters(payload, start, offsets, CODECS[encoding])
     return line.astype(np.int64) + 1, column.astype(np.int64) + 1
 
 

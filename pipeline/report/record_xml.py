@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final
 
 from pipeline.report.masking import STAR, masked, without_ids
@@ -13,19 +15,43 @@ _NOT_SHOWN: Final = "（不顯示 not shown）"
 _SECRET: Final = tuple(
     name for name, field in every_field().items() if field.personal or masked(name, "x") is None
 )
-_ELEMENT: Final = re.compile(
-    rf"(?P<open><(?P<name>{'|'.join(_SECRET)})(?:\s[^>]*)?>)(?P<value>.*?)(?P<close></(?P=name)\s*>)",
+_PART: Final = re.compile(
+    rf"(?P<open><(?P<name>{'|'.join(_SECRET)})(?:\s[^>]*)?>)(?P<value>.*?)(?P<close></(?P=name)\s*>)"
+    r"|(?P<text>[^<>]+)|[<>]",
     re.DOTALL,
 )
 _TEXT: Final = re.compile(r"[^<>]+")
 _UNLIMITED: Final = 1 << 31
 
 
+@dataclass(frozen=True)
+class Part:
+    """A stretch of a record's XML, from character ``start`` to ``stop``, and what is shown of it.
+
+    What is masked as a whole is one part.
+    """
+
+    start: int
+    stop: int
+    shown: str
+
+
+def masked_parts(xml: str) -> Iterator[Part]:
+    """The XML end to end, without ids, birth dates and signatures."""
+    for found in _PART.finditer(xml):
+        start, stop = found.span()
+        if found["open"]:
+            inner = found.start("value"), found.end("value")
+            yield Part(start, inner[0], _TEXT.sub(_without_ids, found["open"]))
+            yield Part(*inner, _hidden(found["name"], found["value"]))
+            yield Part(inner[1], stop, _TEXT.sub(_without_ids, found["close"]))
+        else:
+            yield Part(start, stop, without_ids(found["text"] or found[0]))
+
+
 def record_xml(xml: str, *, clear: bool) -> str:
     """A record's XML, decoded; unless ``clear`` without ids, birth dates and signatures."""
-    if clear:
-        return xml
-    return _TEXT.sub(lambda text: without_ids(text[0]), _ELEMENT.sub(_hidden, xml))
+    return xml if clear else "".join(part.shown for part in masked_parts(xml))
 
 
 def screen_lines(xml: str) -> list[str]:
@@ -33,10 +59,13 @@ def screen_lines(xml: str) -> list[str]:
     return [printable(line, _UNLIMITED) for line in xml.replace("\r\n", "\n").split("\n")]
 
 
-def _hidden(found: re.Match[str]) -> str:
-    value = found["value"]
+def _without_ids(text: re.Match[str]) -> str:
+    return without_ids(text[0])
+
+
+def _hidden(name: str, value: str) -> str:
+    """A value of a field that identifies a person, as it may be shown."""
     if "<" in value or "&" in value:  # what it says depends on its markup
-        shown: str | None = STAR * len(value)
-    else:
-        shown = masked(found["name"], value)
-    return f"{found['open']}{_NOT_SHOWN if shown is None else shown}{found['close']}"
+        return STAR * len(value)
+    shown = masked(name, value)
+    return _NOT_SHOWN if shown is None else without_ids(shown)

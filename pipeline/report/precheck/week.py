@@ -48,9 +48,18 @@ class Week:
     found: pl.DataFrame
 
 
-def read_week(store_uri: str, window: Window, institution: str | None = None) -> Week:
-    """Read and compare, for one institution or for all. Raises ``StoreUnusableError``."""
-    snapshot = Snapshot(store_uri, TABLES)
+def read_week(
+    store_uri: str,
+    window: Window,
+    institution: str | None = None,
+    *,
+    snapshot: Snapshot | None = None,
+) -> Week:
+    """Read and compare, for one institution or for all. Raises ``StoreUnusableError``.
+
+    ``snapshot``: of ``TABLES``, opened before.
+    """
+    snapshot = snapshot or Snapshot(store_uri, TABLES)
     paired = _paired(snapshot, window, institution)
     uploads = read_uploads(snapshot, window.first, window.as_of, institution)
     found = read_found(snapshot, window.first, window.as_of, institution)

@@ -1,0 +1,45 @@
+"""Whether the service does its work, in facts."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import polars as pl
+
+from pipeline.desk.service import SettlingHealth
+from pipeline.reference.kept import Loaded, loaded
+from pipeline.store.kept import KeptTables
+from pipeline.store.layout import layout_of
+from pipeline.version import ENGINE
+from rules import load_plan
+from schemas.tables import BATCHES
+
+_BATCHES: Final = pl.DataFrame(BATCHES.empty_table()).schema
+
+
+@dataclass(frozen=True)
+class Health:
+    """``committed_at`` is the moment of the last commit in the tables, ``None`` before the first;
+    disk figures are in bytes, of where the store is."""
+
+    settling: SettlingHealth
+    committed_at: datetime | None
+    disk_free: int
+    disk_total: int
+    plan: str
+    engine: str
+    references: tuple[Loaded, ...]
+
+
+def health_of(tables: KeptTables, settling: SettlingHealth) -> Health:
+    """The facts as they are now."""
+    layout = layout_of(tables.store_uri)
+    disk = shutil.disk_usage(layout.root)
+    moments = tables.snapshot("batches").scan("batches", _BATCHES).select("committed_at")
+    last = moments.max().collect().item() if moments.limit(1).collect().height else None
+    return Health(
+        settling, last, disk.free, disk.total, load_plan().hash, ENGINE, tuple(loaded(layout))
+    )
