@@ -16,8 +16,9 @@ from pipeline.recognise import by_version
 from pipeline.references import NONE, References
 from pipeline.store.redelivery import FirstReceipt
 from pipeline.unpack import Payload
+from rules import load_plan
 from rules.plan import Plan
-from schemas import Version
+from schemas import V2, Version
 
 Plans = Callable[[Version], Plan]
 
@@ -122,6 +123,15 @@ class Checker:
         )  # fmt: skip
         frames = () if intake.archived else compress(payloads)
         return Part(tuple(places), processed, tuple(frames))
+
+
+def plans_of(plan: Plan) -> Plans:
+    """The plan of each version of the format, given that of 2.0."""
+
+    def plans(version: Version) -> Plan:
+        return plan if version is V2 else load_plan(version=version.number)
+
+    return plans
 
 
 def in_batches(

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from pipeline.archive import read_archived
 from pipeline.core import Processed, process_many
 from pipeline.errors import UnknownUploadError
+from pipeline.intake.recovery import open_settled
 from pipeline.limits import LIMITS, Limits
 from pipeline.merge import MergePolicy
 from pipeline.outcome import Envelope
@@ -25,7 +26,7 @@ from pipeline.reference.kept import read_snapshot
 from pipeline.results import Receipted, finding_rows, upload_row
 from pipeline.settle import Merger, Publish
 from pipeline.store.layout import layout_of
-from pipeline.store.store import Store, open_store
+from pipeline.store.store import Store
 from rules.plan import Plan
 from schemas.tables import HELD
 
@@ -46,36 +47,51 @@ class StoredReceipts(Protocol):
 
 def decide_held(
     store_uri: str, upload_ids: Sequence[str], decision: Decision, plan: Plan, *,
-    by: str | None = None, policy: MergePolicy | None = None, limits: Limits = LIMITS,
-    receipts: StoredReceipts | None = None, waiting: Callable[[str], None] | None = None,
+    by: str | None = None, policy: MergePolicy | None = None, utf8: bool = False,
+    limits: Limits = LIMITS, receipts: StoredReceipts | None = None,
+    waiting: Callable[[str], None] | None = None,
 ) -> dict[str, str]:  # fmt: skip
-    """Release or drop held uploads; gives the status each had before, by upload id (of a
-    redelivery, that of the first upload).
-
-    Those that are not held (any more) stay as they are. All become durable together; then all
-    ``receipts`` of these uploads are written anew. Raises ``UnknownUploadError`` and what
-    ``open_store`` raises.
-    """
-    with open_store(store_uri, waiting=waiting) as store:
+    """``decide`` on a store that is opened for it. Raises what ``open_store`` raises, too."""
+    with open_settled(
+        store_uri, plan, utf8=utf8, limits=limits, policy=policy, waiting=waiting
+    ) as store:
         if receipts:
             receipts.begin()
-        rows = [_upload(store, upload_id) for upload_id in upload_ids]
-        before = {row["upload_id"]: row for row in rows}
-        publish = receipts.prepare_stored(list(before)) if receipts else None
-        waiting_rows = (row for row in before.values() if row["status"] == "held")
-        for row in sorted(waiting_rows, key=lambda row: row["sequence"]):
-            processed, one = _judged(store_uri, row, plan, limits)
-            if decision == "release":
-                one = replace(one, sequence=store.next_sequence())
-                processed = Merger(store, policy or MergePolicy()).merge(
-                    processed, [one], guarded=False
-                )
-                store.stage("findings", _not_yet_told(store, processed, one))
-            _replace_rows(store, processed, one, row["version"], _STATUS[decision])
-            store.stage("held", _held_row(store, one, decision, by))
-        store.commit()
-        if publish:
-            publish()
+        return decide(
+            store, store_uri, upload_ids, decision, plan,
+            by=by, policy=policy, limits=limits, receipts=receipts,
+        )  # fmt: skip
+
+
+def decide(
+    store: Store, store_uri: str, upload_ids: Sequence[str], decision: Decision, plan: Plan, *,
+    by: str | None = None, policy: MergePolicy | None = None, limits: Limits = LIMITS,
+    receipts: StoredReceipts | None = None,
+) -> dict[str, str]:  # fmt: skip
+    """Release or drop held uploads of an open store; gives the status each had before, by upload
+    id (of a redelivery, that of the first upload).
+
+    All that was settled before is committed. Uploads that are not held (any more) stay as they
+    are. All become durable together; then all ``receipts`` of these uploads are written anew.
+    Raises ``UnknownUploadError`` and ``StoreWriteError``.
+    """
+    rows = [_upload(store, upload_id) for upload_id in upload_ids]
+    before = {row["upload_id"]: row for row in rows}
+    publish = receipts.prepare_stored(list(before)) if receipts else None
+    waiting_rows = (row for row in before.values() if row["status"] == "held")
+    for row in sorted(waiting_rows, key=lambda row: row["sequence"]):
+        processed, one = _judged(store_uri, row, plan, limits)
+        if decision == "release":
+            one = replace(one, sequence=store.next_sequence())
+            processed = Merger(store, policy or MergePolicy()).merge(
+                processed, [one], guarded=False
+            )
+            store.stage("findings", _not_yet_told(store, processed, one))
+        _replace_rows(store, processed, one, row["version"], _STATUS[decision])
+        store.stage("held", _held_row(store, one, decision, by))
+    store.commit()
+    if publish:
+        publish()
     return {upload_id: row["status"] for upload_id, row in before.items()}
 
 

@@ -13,9 +13,10 @@ from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 
-from pipeline.batches import Checked, Checker, Intake, in_batches
+from pipeline.batches import Checked, Checker, Intake, in_batches, plans_of
 from pipeline.engines.pool import ahead
 from pipeline.ingest import find_files, read_uploads
+from pipeline.intake.recovery import open_settled
 from pipeline.limits import LIMITS, Limits
 from pipeline.merge import MergePolicy
 from pipeline.outcome import Channel, Envelope, Mode
@@ -25,12 +26,10 @@ from pipeline.run_summary import RunSummary
 from pipeline.settle import Publish, Receipts, Settled, Settler
 from pipeline.store.layout import layout_of
 from pipeline.store.redelivery import FirstReceipt
-from pipeline.store.store import WAIT_SECONDS, Store, open_store
+from pipeline.store.store import WAIT_SECONDS, Store
 from pipeline.unpack import Payload
 from pipeline.upload_ids import new_upload_id
-from rules import load_plan
 from rules.plan import Plan
-from schemas import V2, Version
 
 Progress = Callable[[RunSummary], None]
 
@@ -81,20 +80,19 @@ def run(
     message while another process holds the store. Raises ``SourceMissingError`` for wrong usage
     and ``PipelineError`` for faults of the machine; the store then is as before or after a commit.
     """
-
-    def plans(version: Version) -> Plan:
-        return plan if version is V2 else load_plan(version=version.number)
-
     started = time.monotonic()
     summary = RunSummary()
     files = find_files(sources)
     first = list(next(zip(files), ()))  # a missing source is told before a store is made
     uploads = (u for file in chain(first, files) for u in read_uploads(file, options.limits))
-    with open_store(store_uri, wait_seconds=options.wait_seconds, waiting=waiting) as store:
+    with open_settled(
+        store_uri, plan, utf8=options.utf8, limits=options.limits, policy=options.policy,
+        wait_seconds=options.wait_seconds, waiting=waiting,
+    ) as store:  # fmt: skip
         if receipts:
             receipts.begin()
         checker = Checker(
-            plans, options.parser, options.utf8, options.limits,
+            plans_of(plan), options.parser, options.utf8, options.limits,
             read_snapshot(layout_of(store_uri)),
         )  # fmt: skip
         settling = _Settling(

@@ -170,7 +170,8 @@ def _decide(
     folder = ReceiptFolder(receipts, stored) if receipts is not None else None
     try:
         before = decide_held(
-            uri, asked, decision, load_plan(), by=by, limits=settings.limits, receipts=folder,
+            uri, asked, decision, load_plan(), by=by, utf8=settings.allow_utf8,
+            limits=settings.limits, receipts=folder,
             waiting=lambda message: click.echo(message, err=True),
         )  # fmt: skip
     finally:

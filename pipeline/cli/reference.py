@@ -44,15 +44,18 @@ def load(settings: Settings, name: str, file: Path, store_uri: str | None) -> in
     Examples:
       nhi-upload reference load holidays holidays.csv --store ./store
     """
+    from pipeline.intake.recovery import open_settled
     from pipeline.reference.kept import load_file
     from pipeline.reference.problems import ReferenceFileError
     from pipeline.store.layout import layout_of
-    from pipeline.store.store import open_store
+    from rules import load_plan
 
     uri = store_uri_of(store_uri, settings)
     waiting = lambda message: click.echo(message, err=True)  # noqa: E731
     try:
-        with open_store(uri, waiting=waiting):
+        with open_settled(
+            uri, load_plan(), utf8=settings.allow_utf8, limits=settings.limits, waiting=waiting
+        ):  # what was received before is judged without the new table
             done = load_file(layout_of(uri), name, file)
     except ReferenceFileError as wrong:
         raise click.UsageError(str(wrong)) from None

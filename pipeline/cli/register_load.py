@@ -58,7 +58,7 @@ def load(
 
     def seen() -> Iterator[tuple[FileAnswer, Received, str | None]]:
         nonlocal worst
-        for loaded in _loaded(uri, files, name, received_at):
+        for loaded in _loaded(settings, uri, files, name, received_at):
             answer, received = _answer(uri, loaded)
             worst = max(worst, answer.worst)
             yield answer, received, loaded.sha256
@@ -68,21 +68,28 @@ def load(
 
 
 def _loaded(
-    uri: str, files: Iterable[str], name: str | None, received_at: datetime | None
+    settings: Settings,
+    uri: str,
+    files: Iterable[str],
+    name: str | None,
+    received_at: datetime | None,
 ) -> Iterator[Loaded]:
     """The files one after the other, each once it is durable."""
     from pipeline.cli.cold_start import compile_if_cold
 
     compile_if_cold()
+    from pipeline.intake.recovery import open_settled
     from pipeline.registrations import SentFile, load_registrations
-    from pipeline.store.store import open_store
+    from rules import load_plan
     from rules.registrations import load_registration_plan
 
     def sent() -> Iterator[SentFile]:
         for file in files:
             yield SentFile(name or file, read_file(file), received_at or now())
 
-    with open_store(uri, waiting=_tell) as store:
+    with open_settled(
+        uri, load_plan(), utf8=settings.allow_utf8, limits=settings.limits, waiting=_tell
+    ) as store:
         yield from load_registrations(store, sent(), load_registration_plan())
 
 

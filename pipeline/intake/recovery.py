@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from pipeline.batches import Checker, Plans
+from pipeline.batches import Checker, plans_of
 from pipeline.errors import StoreUnusableError
 from pipeline.intake.log import IntakeLog, intake_path
 from pipeline.intake.outcomes import Outcomes
@@ -24,22 +24,11 @@ from pipeline.metrics import Metrics
 from pipeline.reference.kept import read_snapshot
 from pipeline.store.layout import layout_of
 from pipeline.store.store import WAIT_SECONDS, Store, open_store
-from rules import load_plan
 from rules.plan import Plan
-from schemas import V2, Version
 
 Tell = Callable[[str], None]
 
 _log = logging.getLogger(__name__)
-
-
-def plans_of(plan: Plan) -> Plans:
-    """The plan of each version of the format, given that of 2.0."""
-
-    def plans(version: Version) -> Plan:
-        return plan if version is V2 else load_plan(version=version.number)
-
-    return plans
 
 
 def means_of(
