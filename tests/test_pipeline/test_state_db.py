@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ PUT = st.tuples(
     st.dictionaries(KEYS, VALUES, max_size=5),
     st.dictionaries(KEYS, st.integers(-3, 3), max_size=5),
 )
-STEPS = st.lists(PUT | st.sampled_from(["save", "abandon", "reopen"]), max_size=25)
+STEPS = st.lists(PUT | st.sampled_from(["freeze", "save", "abandon", "reopen"]), max_size=25)
 
 
 @pytest.fixture
@@ -51,18 +52,24 @@ def test_is_the_same_as_dictionaries(
 ) -> None:
     folder = tmp_path_factory.mktemp("state")
     state, twin, saved = StateDb(folder), MemoryState(), MemoryState()
+    frozen: MemoryState | None = None
     for number, step in enumerate(steps, 1):
-        if step == "save":
+        if step == "freeze" and frozen:
+            with pytest.raises(RuntimeError, match="not saved yet"):
+                state.freeze()
+        elif step == "freeze":
+            state.freeze()
+            frozen = _copy(twin)
+        elif step == "save":
             state.save(number, number * 10)
             assert state.marker == Marker(number, number * 10)
-            saved = _copy(twin)
-        elif step in ("abandon", "reopen"):
-            if step == "reopen":
-                state.close()
-                state = StateDb(folder)
-            else:
-                state.abandon()
-            twin = _copy(saved)
+            saved, frozen = frozen or _copy(twin), None
+        elif step == "reopen":
+            state.close()
+            state, twin, frozen = StateDb(folder), _copy(saved), None
+        elif step == "abandon":
+            state.abandon()
+            twin = _copy(frozen or saved)
         else:
             moments, ledger, differences = step
             least = dict(zip(differences, twin.live(list(differences)), strict=True))
@@ -89,6 +96,30 @@ def _copy(state: MemoryState) -> MemoryState:
         },
     )
     return copy
+
+
+def test_looked_up_while_another_thread_saves(state: StateDb) -> None:
+    """Every look-up finds what was put last, whether it is waiting, on its way, or in the file."""
+    keys = [n.to_bytes(9, "big") for n in range(300)]
+    with ThreadPoolExecutor(1) as pool:
+        saving, held = pool.submit(lambda: None), dict[bytes, bytes]()
+        for turn in range(1, 400):
+            some = dict.fromkeys(keys[turn % 10 :: 10], b"%d" % turn if turn % 7 else b"")
+            state.put(some, some, {keys[turn % 10]: 1})
+            held |= some
+            if saving.done():
+                saving.result()
+                state.freeze()
+                saving = pool.submit(state.save, turn, turn)
+            assert state.moments(keys) == [held.get(key, b"") for key in keys]
+            assert state.ledger(keys) == [held.get(key, b"") for key in keys]
+            assert sum(state.live(keys)) == turn
+        saving.result()
+    assert 5 < state.marker.batch < 400
+    state.save(400, 400)
+    assert [value for name, _, value in state.contents() if name == "ledger"] == [
+        held[key] for key in keys if held.get(key)
+    ]
 
 
 def test_moments_between_two_keys(state: StateDb) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
+import numpy as np
 import pytest
 from deltalake import DeltaTable
 from store_tables import Version, changes, current_visits, orders_of, partition_of, tables_of
@@ -13,12 +14,11 @@ from pipeline.errors import StoreUnusableError
 from pipeline.store import current
 from pipeline.store.committer import Committer
 from pipeline.store.current import CurrentTables
+from pipeline.store.delta import TableCommit
 
 
 def commit(committer: Committer, tables: CurrentTables) -> None:
     """``uploads`` gets every batch, for its number is the store's."""
-    from pipeline.store.delta import TableCommit
-
     tables.freeze()
     committer.commit(lambda batch: [*tables.write(batch), TableCommit("uploads", ())])
     tables.committed()
@@ -35,6 +35,19 @@ def held(store: Path) -> tuple[list[Version], dict[Version, int]]:
         version = row["visit_key"], row["sequence"]
         counts[version] = counts.get(version, 0) + 1
     return sorted(found), counts
+
+
+def change(tables: CurrentTables, rng: random.Random, live: dict[str, int], sequence: int) -> None:
+    """Some visits come, others go."""
+    names = {f"v{rng.randint(0, 60)}" for _ in range(rng.randint(1, 12))}
+    stay = {name for name in names if rng.random() < 0.8}
+    tables.apply(
+        changes(
+            [(n, live.pop(n)) for n in sorted(names & live.keys())],
+            [(n, sequence) for n in sorted(stay)],
+        )
+    )
+    live |= dict.fromkeys(stay, sequence)
 
 
 def expected(live: dict[str, int]) -> tuple[list[Version], dict[Version, int]]:
@@ -57,17 +70,42 @@ def test_random_changes(
             for _ in range(3):
                 for _ in range(rng.randint(1, 4)):
                     sequence += 1
-                    names = {f"v{rng.randint(0, 60)}" for _ in range(rng.randint(1, 12))}
-                    stay = {name for name in names if rng.random() < 0.8}
-                    tables.apply(
-                        changes(
-                            [(n, live.pop(n)) for n in sorted(names & live.keys())],
-                            [(n, sequence) for n in sorted(stay)],
-                        )
-                    )
-                    live |= dict.fromkeys(stay, sequence)
+                    change(tables, rng, live, sequence)
                 commit(committer, tables)
         assert held(tmp_path) == expected(live)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("joined_rows", [3, 20_000])
+def test_random_changes_while_a_commit_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int, joined_rows: int
+) -> None:
+    """What comes after the freezing, before the files or after them, is the next commit's."""
+    monkeypatch.setattr(current, "JOINED_ROWS", joined_rows)
+    monkeypatch.setattr(current, "SMALL_FILES", 4)
+    rng, live, sequence = random.Random(seed), dict[str, int](), 0
+    with tables_of(tmp_path) as committer:
+        tables = current_visits(committer)
+        for _ in range(8):
+            tables.freeze()
+            frozen = expected(live)
+            for _ in range(rng.randint(0, 3)):
+                sequence += 1
+                change(tables, rng, live, sequence)
+
+            def write(batch: int) -> list[TableCommit]:
+                return [*tables.write(batch), TableCommit("uploads", ())]
+
+            committer.commit(write)
+            sequence += 1
+            change(tables, rng, live, sequence)
+            found = tables.rows_of(np.arange(sequence + 1), ["visit_key", "sequence"]).to_pylist()
+            versions = {(row["visit_key"], row["sequence"]) for row in found}
+            assert versions.issuperset(live.items())
+            tables.committed()
+            assert held(tmp_path) == frozen
+        commit(committer, tables)
+    assert held(tmp_path) == expected(live)
 
 
 def test_a_version_may_come_back_as_it_was(tmp_path: Path) -> None:
