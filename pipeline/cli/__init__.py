@@ -36,6 +36,7 @@ _COMMANDS = {
     "rules": "規則目錄 the rule catalogue",
     "reference": "參考表 reference tables",
     "register": "健保卡整批註冊檔 files of card registrations",
+    "serve": "網頁服務 the web service: API and portal",
     "account": "帳號、API 金鑰、綁定 accounts, API keys, bindings of the web service",
     "audit": "稽核紀錄 the audit log",
     "generate": "產生模擬上傳檔 make synthetic uploads",

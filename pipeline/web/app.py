@@ -8,9 +8,11 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.responses import RedirectResponse, Response
 
+from pipeline.errors import PipelineError
 from pipeline.version import ENGINE
 from pipeline.web import rooms
 from pipeline.web.body import BoundedBody
+from pipeline.web.faults import problem_of
 from pipeline.web.house import House
 from pipeline.web.identity import SignInNeededError
 from pipeline.web.problems import Problem, problem_of_status, problem_response
@@ -38,6 +40,7 @@ def create_app(house: House) -> FastAPI:
         ],
         exception_handlers={
             Problem: _problem,
+            PipelineError: _fault,
             HTTPException: _http_exception,
             RequestValidationError: _invalid,
             SignInNeededError: _sign_in,
@@ -53,6 +56,14 @@ async def _problem(request: Request, problem: Problem) -> Response:
     if request.url.path.startswith(FOR_PROGRAMS):
         return problem_response(problem, request_id_of(request.scope))
     return await rooms.error_page(request, problem)
+
+
+async def _fault(request: Request, fault: PipelineError) -> Response:
+    """What a room behind the web raised: a problem of who asked, or ours."""
+    problem = problem_of(fault)
+    if problem is None:
+        raise fault
+    return await _problem(request, problem)
 
 
 async def _http_exception(request: Request, wrong: HTTPException) -> Response:

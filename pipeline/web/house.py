@@ -45,6 +45,7 @@ class House:
     """Everything a route may need. Routes ask the desk; they never open the store."""
 
     settings: Settings
+    store_uri: str
     service: Service
     desk: Desk
     accounts: Accounts

@@ -55,6 +55,8 @@ KINDS: Final = {
         Kind("too-slow", 408, "傳送太慢", "Sending took too long",
              "請檢查網路後重送；可以 gzip 壓縮縮短時間。",
              "Check the network and send again; gzip makes it shorter."),
+        Kind("not-ready", 409, "尚未檢核完成", "Not checked yet",
+             "請等候 Retry-After 所示秒數後再試。", "Try again after Retry-After seconds."),
         Kind("download-ended", 410, "下載期限已過", "The download has ended",
              "請先申請重新開放下載（POST …/request），再下載一次。",
              "Ask for it again first (POST …/request), then download."),
@@ -86,8 +88,8 @@ KINDS: Final = {
 
 _OF_STATUS: Final = {
     400: "bad-request", 401: "sign-in-needed", 403: "not-allowed", 404: "not-found",
-    405: "method-not-allowed", 408: "too-slow", 410: "download-ended", 413: "too-large",
-    415: "unsupported-media", 421: "wrong-host", 422: "invalid-request",
+    405: "method-not-allowed", 408: "too-slow", 409: "not-ready", 410: "download-ended",
+    413: "too-large", 415: "unsupported-media", 421: "wrong-host", 422: "invalid-request",
     429: "too-many-requests", 500: "our-fault", 503: "closed",
 }  # fmt: skip
 

@@ -11,7 +11,13 @@ from starlette.responses import Response
 from pipeline.web.problems import Problem, problem_response
 from pipeline.web.requests import request_id_of
 
-ROUTERS = ("pipeline.web.api", "pipeline.web.vnhi", "pipeline.web.oidc", "pipeline.web.portal")
+ROUTERS = (
+    "pipeline.web.health",
+    "pipeline.web.api",
+    "pipeline.web.vnhi",
+    "pipeline.web.oidc",
+    "pipeline.web.portal",
+)
 
 
 def furnish(app: FastAPI) -> None:

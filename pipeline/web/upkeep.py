@@ -1,0 +1,48 @@
+"""Upkeep of the store once a day, at a quiet hour, by the service that holds it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, time, timedelta
+from threading import Event, Thread
+
+from pipeline.errors import kind_and_place
+from pipeline.taipei import TAIPEI
+from pipeline.web.house import House
+
+_log = logging.getLogger(__name__)
+
+
+@contextmanager
+def daily(house: House, at: str | None) -> Iterator[None]:
+    """Compact and vacuum the tables every day at a time (``HH:MM``, Taipei); ``None``: never."""
+    if at is None:
+        yield
+        return
+    stopping = Event()
+    hour = time.fromisoformat(at)
+    thread = Thread(target=_go_on, args=(house, hour, stopping), name="upkeep", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stopping.set()
+        thread.join()
+
+
+def seconds_until(hour: time, now: datetime) -> float:
+    """From a moment to the next time that Taipei's clock shows ``hour``."""
+    here = now.astimezone(TAIPEI)
+    due = datetime.combine(here.date(), hour, TAIPEI)
+    return (due + timedelta(days=due <= here) - here).total_seconds()
+
+
+def _go_on(house: House, hour: time, stopping: Event) -> None:
+    while not stopping.wait(seconds_until(hour, house.clock())):
+        try:
+            files = house.service.settling.ask(lambda store: store.keep_in_shape()).result()
+            _log.info("upkeep: %d files joined, %d removed", *files)
+        except Exception as fault:  # told in the log; the next day it is tried again
+            _log.error("upkeep failed: %s", kind_and_place(fault))
