@@ -126,7 +126,9 @@ def _plain(part: bytes) -> str:
 def served(app: Any) -> Iterator[str]:
     """An ASGI application on a port of this machine; gives its URL."""
     server = uvicorn.Server(
-        uvicorn.Config(app, "127.0.0.1", 0, log_level="warning", lifespan="off")
+        uvicorn.Config(
+            app, "127.0.0.1", 0, log_level="warning", lifespan="off", proxy_headers=False
+        )
     )
     thread = threading.Thread(target=server.run)
     thread.start()

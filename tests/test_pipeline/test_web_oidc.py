@@ -43,7 +43,7 @@ def service(provider: SmallProvider, accounts: Accounts) -> Iterator[str]:
     oidc = OidcSettings(provider.issuer, CLIENT_ID, CLIENT_SECRET)
     accounts.link_identity(OPERATOR, "auditor-lin", provider.issuer, "person-1")
     nothing: Any = None
-    house = House(Settings(oidc=oidc), nothing, nothing, accounts)
+    house = House(Settings(oidc=oidc), "", nothing, nothing, accounts)
     with served(create_app(house)) as url:
         yield url
 
@@ -251,6 +251,6 @@ def test_a_provider_that_says_what_none_may_is_not_used(
 
 def test_without_a_provider_the_pages_are_not_there(accounts: Accounts) -> None:
     nothing: Any = None
-    with served(create_app(House(Settings(), nothing, nothing, accounts))) as url:
+    with served(create_app(House(Settings(), "", nothing, nothing, accounts))) as url:
         for path in (BEGIN, BACK):
             assert httpx.get(url + path, trust_env=False).status_code == 404

@@ -127,7 +127,8 @@ def _taken(house: House, asked: UploadRequest, who: Who, address: str) -> str:
     try:
         ticket = house.service.door.take(payload, sender)
     except DoorClosedError as closed:
-        raise Problem("closed", closed.message_zh, closed.message_en) from None
+        retry = {"Retry-After": str(closed.retry_seconds)}
+        raise Problem("closed", closed.message_zh, closed.message_en, headers=retry) from None
     opcode = opcode_of(ticket.received_at, identity.institution, identity.sam, ticket.upload_id)
     return str(opcode)
 
