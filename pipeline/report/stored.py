@@ -8,18 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import fields as dataclass_fields
+from functools import cache
 from typing import Any
 
 from pipeline.limits import UNLIMITED, Limits
 from pipeline.outcome import Counts, Envelope, Refusal, Standing, Verdict
 from pipeline.parse import Parsed, parse_many
-from pipeline.places import ELEMENTS, FIELDS
+from pipeline.places import ELEMENTS
 from pipeline.report.answer import Answer, Finding, Source
 from pipeline.state_findings import decided_rules
+from rules import load_plan
 from rules.plan import Plan
+from schemas import V2, Version, versions
 
 Row = Mapping[str, Any]
-_PLACE = {name: index for index, name in enumerate((*FIELDS, *ELEMENTS))}
 
 
 def stored_answer(
@@ -27,18 +29,22 @@ def stored_answer(
 ) -> Answer:
     """The answer to an upload from its row of ``uploads``, its rows of ``findings`` and its bytes.
 
-    ``payload`` is None where nothing could be unpacked. ``plan`` gives the texts.
+    ``payload`` is None where nothing could be unpacked. ``plan`` is that of format 2.0 and gives
+    the texts; to what came in 1.0 those of the catalogue's plan of 1.0.
     """
-    refused = upload["refusal_code"]
+    refused, version = upload["refusal_code"], _version(upload)
     parsed = _parsed(upload, payload, limits if refused else UNLIMITED)
     source = _source(parsed)
     counts = Counts(**{f.name: upload[f.name] for f in dataclass_fields(Counts)})
-    found = sorted((stored_finding(row, source) for row in findings), key=_order)
+    place = _places(version)
+    found = sorted(
+        (stored_finding(row, source) for row in findings), key=lambda f: _order(f, place)
+    )
     return Answer(
         name=upload["name"] or "",
         sha256=upload["sha256"],
         engine=upload["engine"],
-        plan=plan,
+        plan=plan if version is V2 else load_plan(version=version.number),
         plan_hash=upload["plan"],
         encoding=upload["encoding"] or "",
         parser=upload["parser"] or "",
@@ -72,7 +78,13 @@ def _source(parsed: Parsed | None) -> Source | None:
 def _parsed(upload: Row, payload: bytes | None, limits: Limits) -> Parsed | None:
     if not payload:
         return None
-    return parse_many([payload], utf8=upload["encoding"] == "utf-8", limits=limits)
+    utf8, version = upload["encoding"] == "utf-8", _version(upload)
+    return parse_many([payload], utf8=utf8, limits=limits, version=version)
+
+
+def _version(upload: Row) -> Version:
+    """The version of the format that an upload was read in; 2.0 where it could not be told."""
+    return versions().get(upload["version"] or "", V2)
 
 
 def _refusal(code: str, parsed: Parsed | None) -> Refusal:
@@ -100,11 +112,18 @@ def stored_finding(row: Row, source: Source | None) -> Finding:
     )
 
 
-def _order(finding: Finding) -> tuple[int, int, int, str, str, int]:
+def _order(finding: Finding, places: Mapping[str, int]) -> tuple[int, int, int, str, str, int]:
     """As ``pipeline.outcome.Findings`` are ordered."""
-    place = _PLACE.get(finding.field, len(_PLACE))
+    place = places.get(finding.field, len(places))
     code, rule = finding.code, finding.rule
     return finding.record, finding.order or 0, place, code, rule, finding.offset
+
+
+@cache
+def _places(version: Version) -> Mapping[str, int]:
+    """Where each field stands among the others, then each element."""
+    names = (*version.visit_fields, *version.order_fields, *ELEMENTS)
+    return {name: index for index, name in enumerate(names)}
 
 
 def _verdicts(records: int, findings: Iterable[Finding]) -> list[int]:
