@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from accounts_book import Book
     from crash.stage import Stage
 
 HERE = Path(__file__).parent
@@ -26,3 +27,15 @@ def stage(pytestconfig: pytest.Config) -> Iterator[Stage]:
     from crash.stage import staged
 
     yield from staged(long=bool(pytestconfig.getoption("--long")))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def book(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Book]:
+    """Accounts on a new database, once of each kind: see ``accounts_book``."""
+    from accounts_book import Book
+    from postgres_server import fresh_database
+
+    sqlite = f"sqlite:///{tmp_path}/accounts.sqlite"
+    made = Book(sqlite if request.param == "sqlite" else fresh_database())
+    with made.accounts:
+        yield made

@@ -17,6 +17,7 @@ from pipeline.accounts.bindings import Bindings
 from pipeline.accounts.database import Clock, Database, open_database
 from pipeline.accounts.faults import LockedOutError, WeakPasswordError, WrongSignInError
 from pipeline.accounts.grants import Grants
+from pipeline.accounts.passwords import Hasher
 from pipeline.accounts.people import People
 from pipeline.accounts.sign_ins import Session, SignedIn, SignIns
 from pipeline.settings import Settings
@@ -39,8 +40,8 @@ FILE = "accounts.sqlite"
 class Accounts(SignIns, People, ApiKeys, Bindings):
     """The accounts of one service. Safe to use from many threads; close it at the end."""
 
-    def __init__(self, database: Database) -> None:
-        super().__init__(database)
+    def __init__(self, database: Database, hasher: Hasher) -> None:
+        super().__init__(database, hasher)
         self.audit = AuditLog(database)
         self.grants = Grants(database)
 
@@ -55,12 +56,14 @@ class Accounts(SignIns, People, ApiKeys, Bindings):
         self.close()
 
 
-def open_accounts(url: str | URL, clock: Clock | None = None) -> Accounts:
+def open_accounts(
+    url: str | URL, clock: Clock | None = None, hasher: Hasher | None = None
+) -> Accounts:
     """The accounts at a URL of SQLAlchemy, made if there are none.
 
     ``clock`` gives aware moments; by default the present one. Raises ``AccountsUnusableError``.
     """
-    return Accounts(open_database(url, clock or _now))
+    return Accounts(open_database(url, clock or _now), hasher or Hasher())
 
 
 def accounts_url(settings: Settings, store_uri: str) -> str | URL:

@@ -106,7 +106,8 @@ def upsert(at: Connection, table: Table, row: Mapping[str, Any]) -> None:
 
 def insert_missing(at: Connection, table: Table, row: Mapping[str, Any]) -> bool:
     """Insert a row unless one has its keys; whether it was inserted."""
-    return at.execute(_insert(at, table).values(row).on_conflict_do_nothing()).rowcount == 1
+    new = _insert(at, table).values(row).on_conflict_do_nothing()
+    return at.execute(new.returning(*table.primary_key)).first() is not None
 
 
 def _insert(at: Connection, table: Table) -> InsertSqlite | InsertPostgresql:

@@ -39,7 +39,7 @@ def require_strong(password: str, words: Sequence[str] = ()) -> None:
         raise WeakPasswordError(
             f"密碼不可超過 {MAX_BYTES} 位元組", f"A password has at most {MAX_BYTES} bytes"
         )
-    if _score(plain, words) < _MIN_SCORE:
+    if min(_score(plain, words), _score(_without(plain, words), words)) < _MIN_SCORE:
         raise WeakPasswordError(
             "這個密碼太容易猜中；請用幾個不相關的詞，或由密碼管理程式產生",
             "This password is too easy to guess; use several unrelated words, or let a "
@@ -62,8 +62,8 @@ def normal(password: str) -> str:
 class Hasher:
     """Hashes passwords, a few at a time: each takes 64 MiB and a tenth of a second."""
 
-    def __init__(self) -> None:
-        self._argon2 = PasswordHasher()
+    def __init__(self, argon2: PasswordHasher | None = None) -> None:
+        self._argon2 = argon2 or PasswordHasher()
         self._nobody = self._argon2.hash(secrets.token_urlsafe())
         self._working = BoundedSemaphore(_AT_ONCE)
         self._in_line = BoundedSemaphore(_AT_ONCE + _IN_LINE)
@@ -96,6 +96,14 @@ class Hasher:
     def is_old(self, kept: str) -> bool:
         """Whether a hash was made with other parameters than are used now."""
         return self._argon2.check_needs_rehash(kept)
+
+
+def _without(password: str, words: Sequence[str]) -> str:
+    """What a password has besides the words that are known of its owner."""
+    rest = password.casefold()
+    for word in sorted({normal(word).casefold() for word in words}, key=len, reverse=True):
+        rest = rest.replace(word, "") if len(word) > 1 else rest
+    return rest
 
 
 def _score(password: str, words: Sequence[str]) -> int:

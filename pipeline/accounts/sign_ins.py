@@ -86,9 +86,9 @@ class OpenSession:
 class SignIns(InDatabase):
     """Sign-ins, and sessions by their tokens."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, hasher: Hasher) -> None:
         super().__init__(database)
-        self._hasher = Hasher()
+        self._hasher = hasher
         self._addresses = attempts.Addresses()
 
     def sign_in(self, name: str, password: str, address: str | None = None) -> SignedIn:
