@@ -127,7 +127,8 @@ def _one_of(upload_ids: Sequence[str]) -> pl.Expr:
         return pl.lit(False)
     if len(upload_ids) == 1:
         return column == upload_ids[0]
-    return column.is_between(min(upload_ids), max(upload_ids)) & column.is_in(list(upload_ids))
+    between = column.is_between(pl.lit(min(upload_ids)), pl.lit(max(upload_ids)))
+    return between & column.is_in(list(upload_ids))
 
 
 def _dicts(rows: pl.LazyFrame) -> list[Row]:
