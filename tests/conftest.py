@@ -12,6 +12,7 @@ import pytest
 if TYPE_CHECKING:
     from accounts_book import Book
     from crash.stage import Stage
+    from web_house import WebHouse
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))  # helpers beside the tests: mutations, oracles, batches
@@ -39,3 +40,12 @@ def book(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Book]:
     made = Book(sqlite if request.param == "sqlite" else fresh_database())
     with made.accounts:
         yield made
+
+
+@pytest.fixture(scope="module")
+def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebHouse]:
+    """The whole web service, one for the tests of a file: see ``web_house``."""
+    from web_house import web_house
+
+    with web_house(tmp_path_factory.mktemp("web")) as served:
+        yield served

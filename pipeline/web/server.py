@@ -43,12 +43,11 @@ def listen(host: str, port: int) -> socket.socket:
     return socket.create_server((host, port), family=family, backlog=1024)
 
 
-def serve(app: ASGIApp, listening: Listening, ready: Callable[[], None]) -> None:
-    """Answer requests until SIGTERM or SIGINT, then let those under way end.
-
-    ``ready`` is called once requests are answered.
-    """
-    config = uvicorn.Config(
+def configuration(
+    app: ASGIApp, certificate: Path | None = None, key: Path | None = None
+) -> uvicorn.Config:
+    """How Uvicorn serves an application here: bounded everywhere, silent about itself."""
+    return uvicorn.Config(
         app,
         http=BoundedHead,
         ws="none",
@@ -60,11 +59,19 @@ def serve(app: ASGIApp, listening: Listening, ready: Callable[[], None]) -> None
         limit_concurrency=MOST_CONNECTIONS,
         timeout_keep_alive=IDLE_SECONDS,
         timeout_graceful_shutdown=PATIENCE_SECONDS,
-        ssl_certfile=listening.certificate,
-        ssl_keyfile=listening.key,
+        ssl_certfile=certificate,
+        ssl_keyfile=key,
     )
+
+
+def serve(app: ASGIApp, listening: Listening, ready: Callable[[], None]) -> None:
+    """Answer requests until SIGTERM or SIGINT, then let those under way end.
+
+    ``ready`` is called once requests are answered.
+    """
     for known in (signal.SIGTERM, signal.SIGINT):
         signal.signal(known, _heard)  # Uvicorn raises them again once it has stopped
+    config = configuration(app, listening.certificate, listening.key)
     _Server(config, ready).run([listening.socket])
 
 

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from pipeline.report.answer import Answer
 from pipeline.web.api.asking import Trying, each_once
-from pipeline.web.api.said import problems, said
+from pipeline.web.api.said import answers, said
 from pipeline.web.api.shapes import Receipt
 from pipeline.web.api.uploads import UPLOAD_BODY, ContentEncoding
 from pipeline.web.api.writing import json_response, masked_verdict
@@ -26,9 +26,10 @@ router = APIRouter(prefix="/api/v1", tags=["checks"], dependencies=[Depends(each
     "/checks",
     summary="試檢核 Check without sending",
     response_model=None,
-    responses={200: said("The verdict.") | {"model": Receipt}}
-    | problems("bad-request", "not-allowed", "not-found", "too-slow", "too-large",
-               "unsupported-media"),
+    responses=answers(
+        200, said("The verdict.", Receipt), "bad-request", "not-allowed", "not-found", "too-slow",
+        "too-large", "unsupported-media",
+    ),
     openapi_extra=UPLOAD_BODY,
 )  # fmt: skip
 async def check(

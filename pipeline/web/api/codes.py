@@ -10,7 +10,7 @@ from starlette.responses import Response
 from pipeline.report.catalogue.search import catalogue
 from pipeline.report.explanation import Explanation, explanation_json
 from pipeline.web.api.report_shapes import Code
-from pipeline.web.api.said import problems, said
+from pipeline.web.api.said import answers, said
 from pipeline.web.api.writing import json_response
 from pipeline.web.house import HouseOf
 from pipeline.web.identity import address_of
@@ -24,8 +24,7 @@ router = APIRouter(prefix="/api/v1/codes", tags=["codes"])
     "/{code}",
     summary="錯誤代碼 What an error code means",
     response_model=None,
-    responses={200: said("The code, and the rules that answer with it.") | {"model": Code}}
-    | problems("not-found"),
+    responses=answers(200, said("The code, and the rules that answer with it.", Code), "not-found"),
 )
 def code(
     request: Request,

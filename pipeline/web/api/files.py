@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from pipeline.web.api.asking import Asked, Nothing, each_once
-from pipeline.web.api.said import file_of, problems, said
+from pipeline.web.api.said import answers, file_of, said
 from pipeline.web.api.shapes import Reopened
 from pipeline.web.api.uploads import UploadIdPath
 from pipeline.web.api.writing import in_taipei, json_response
@@ -20,7 +20,7 @@ from pipeline.web.identity import ApiWho
 
 router = APIRouter(prefix="/api/v1/uploads/{upload_id}", tags=["downloads"],
                    dependencies=[Depends(each_once)])  # fmt: skip
-_GONE = problems("not-found", "not-ready", "download-ended")
+_GONE = ("not-found", "not-ready", "download-ended")
 
 
 class CsvAsked(Asked):
@@ -48,7 +48,7 @@ class ZipAsked(BaseModel):
     "/errors.csv",
     summary="錯誤明細 The error CSV",
     response_class=Response,
-    responses={200: file_of("One row a finding, ids in clear.", "text/csv")} | _GONE,
+    responses=answers(200, file_of("One row a finding, ids in clear.", "text/csv"), *_GONE),
 )
 async def errors_csv(
     house: HouseOf, who: ApiWho, upload_id: UploadIdPath, asked: Annotated[CsvAsked, Query()]
@@ -61,7 +61,7 @@ async def errors_csv(
     "/receipt.txt",
     summary="回條檔 The text receipt",
     response_class=Response,
-    responses={200: file_of("In the insurer's layout, Big5.", "text/plain")} | _GONE,
+    responses=answers(200, file_of("In the insurer's layout, Big5.", "text/plain"), *_GONE),
 )
 async def receipt_txt(
     house: HouseOf,
@@ -77,14 +77,17 @@ async def receipt_txt(
     "/download",
     summary="加密下載 The same in an AES zip",
     response_class=Response,
-    responses={
-        200: file_of(
+    responses=answers(
+        200,
+        file_of(
             "WinZip AES-256.",
             "application/zip",
             **{"X-Zip-Password": "What opens it, where you chose none. Told once, kept nowhere."},
-        )
-    }
-    | problems("bad-request", "not-found", "not-ready", "download-ended", "weak-password"),
+        ),
+        "bad-request",
+        *_GONE,
+        "weak-password",
+    ),
 )
 async def zip_of(
     house: HouseOf,
@@ -107,7 +110,7 @@ async def zip_of(
     "/request",
     summary="重新申請下載 Ask for an ended download again",
     response_model=None,
-    responses={200: said("Until when.") | {"model": Reopened}} | problems("not-found"),
+    responses=answers(200, said("Until when.", Reopened), "not-found"),
 )
 async def request_again(
     house: HouseOf,

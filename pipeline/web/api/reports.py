@@ -12,7 +12,7 @@ from starlette.responses import Response
 from pipeline.report.precheck.comparison_json import institution_json
 from pipeline.web.api.asking import Comparing, each_once
 from pipeline.web.api.report_shapes import Comparison
-from pipeline.web.api.said import problems, said
+from pipeline.web.api.said import answers, said
 from pipeline.web.api.writing import json_response
 from pipeline.web.house import House, HouseOf
 from pipeline.web.identity import ApiCaller, Caller
@@ -26,8 +26,13 @@ _AT_ONCE: Final = CapacityLimiter(2)  # each reads a week of visits and uses eve
     "/precheck",
     summary="預檢比對 The 1.0-against-2.0 comparison",
     response_model=None,
-    responses={200: said("Of the seven days before.") | {"model": Comparison}}
-    | problems("bad-request", "not-allowed", "not-found"),
+    responses=answers(
+        200,
+        said("Of the seven days before.", Comparison),
+        "bad-request",
+        "not-allowed",
+        "not-found",
+    ),
 )
 async def precheck(
     house: HouseOf, caller: ApiCaller, asked: Annotated[Comparing, Query()]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from pydantic import BaseModel
+
 from pipeline.web.problems import KINDS, PROBLEM_JSON, Problem, document
 
 Responses = dict[int | str, dict[str, Any]]
@@ -30,6 +32,11 @@ _HEADERS: Final[dict[int, dict[str, Any]]] = {
 }
 ALWAYS: Final = ("sign-in-needed", "invalid-request", "too-many-requests", "our-fault", "closed")
 _ERRORS: Final = {"errors": [{"in": "query", "name": "mode", "message": "Input should be …"}]}
+
+
+def answers(status: int, told: dict[str, Any], *names: str) -> Responses:
+    """What an operation answers: one status where all is well, and its problems."""
+    return {status: told, **problems(*names)}
 
 
 def problems(*names: str) -> Responses:
@@ -60,10 +67,10 @@ def file_of(description: str, *media_types: str, **headers: str) -> dict[str, An
     }
 
 
-def said(description: str, **headers: str) -> dict[str, Any]:
-    """A response in JSON, with headers of its own by name and description."""
+def said(description: str, shape: type[BaseModel], **headers: str) -> dict[str, Any]:
+    """A response in JSON of a shape, with headers of its own by name and description."""
     told = {
         name.replace("_", "-"): {"description": text, "schema": _TEXT}
         for name, text in headers.items()
     }
-    return {"description": description, "headers": REQUEST_ID | RATE | told}
+    return {"description": description, "model": shape, "headers": REQUEST_ID | RATE | told}

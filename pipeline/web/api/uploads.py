@@ -12,7 +12,7 @@ from starlette.responses import Response
 from pipeline.desk.receipts import Receipt
 from pipeline.intake.sender import Sender
 from pipeline.web.api.asking import Listing, Prefer, Sending, Waiting, each_once, seconds_to_wait
-from pipeline.web.api.said import problems, said
+from pipeline.web.api.said import answers, said
 from pipeline.web.api.shapes import Taken, Upload, UploadList
 from pipeline.web.api.writing import json_response, listed_json, taken_json, upload_json
 from pipeline.web.body import receive_upload
@@ -54,16 +54,18 @@ UPLOAD_BODY: Final = {
     status_code=202,
     summary="上傳 Send an upload",
     response_model=None,
-    responses={
-        202: said(
+    responses=answers(
+        202,
+        said(
             "The bytes are durable: whatever happens, the upload gets a receipt under this id.",
+            Taken,
             Location="Where its receipt is.",
             Idempotent_Replayed="`true` where this Idempotency-Key was taken before.",
             Preference_Applied="`wait=N`, where waiting was asked for by `Prefer`.",
-        ) | {"model": Taken},
-    }
-    | problems("bad-request", "not-allowed", "not-found", "too-slow", "too-large",
-               "unsupported-media", "key-reused"),
+        ),
+        "bad-request", "not-allowed", "not-found", "too-slow", "too-large", "unsupported-media",
+        "key-reused",
+    ),
     openapi_extra=UPLOAD_BODY,
 )  # fmt: skip
 async def send(
@@ -105,7 +107,7 @@ async def send(
     "/uploads/{upload_id}",
     summary="回條 The receipt of an upload",
     response_model=None,
-    responses={200: said("What became of it.") | {"model": Upload}} | problems("not-found"),
+    responses=answers(200, said("What became of it.", Upload), "not-found"),
 )
 async def receipt_of(
     house: HouseOf,
@@ -126,8 +128,9 @@ async def receipt_of(
     "/uploads",
     summary="上傳結果 The uploads of some days",
     response_model=None,
-    responses={200: said("The last first.") | {"model": UploadList}}
-    | problems("bad-request", "not-allowed", "not-found"),
+    responses=answers(
+        200, said("The last first.", UploadList), "bad-request", "not-allowed", "not-found"
+    ),
 )
 async def uploads_of(
     house: HouseOf, caller: ApiCaller, asked: Annotated[Listing, Query()]

@@ -12,15 +12,16 @@ from starlette.responses import Response
 from pipeline.report.trace_json import TraceJson
 from pipeline.web.api.asking import Tracing, each_once
 from pipeline.web.api.report_shapes import History
-from pipeline.web.api.said import problems, said
+from pipeline.web.api.said import answers, said
 from pipeline.web.api.writing import json_response
 from pipeline.web.house import House, HouseOf
 from pipeline.web.identity import ApiCaller, Caller
 from rules import load_plan
 
 router = APIRouter(prefix="/api/v1/visits", tags=["visits"], dependencies=[Depends(each_once)])
-_SAID = {200: said("Its versions, the first first.") | {"model": History}}
-_PROBLEMS = problems("bad-request", "not-allowed", "not-found")
+_ANSWERS = answers(
+    200, said("Its versions, the first first.", History), "bad-request", "not-allowed", "not-found"
+)
 
 
 class VisitAsked(BaseModel):
@@ -35,7 +36,7 @@ class VisitAsked(BaseModel):
     "/{treatment_id}",
     summary="就醫紀錄歷程 The history of a visit",
     response_model=None,
-    responses=_SAID | _PROBLEMS,
+    responses=_ANSWERS,
 )
 async def visit(
     house: HouseOf,
@@ -52,7 +53,7 @@ async def visit(
     "/search",
     summary="就醫紀錄歷程查詢 The same, with the id in no log",
     response_model=None,
-    responses=_SAID | _PROBLEMS,
+    responses=_ANSWERS,
 )
 async def search(
     house: HouseOf,
