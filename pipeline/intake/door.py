@@ -13,9 +13,9 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from threading import Lock
+from threading import Event, Lock
 
 from pipeline.archive import Archive, compress
 from pipeline.errors import PipelineError
@@ -42,12 +42,13 @@ Clock = Callable[[], datetime]
 
 @dataclass(eq=False)
 class _Comer:
-    """Somebody at the door; has a ticket or a fault once ``done``."""
+    """Somebody at the door; has a ticket or a fault once ``done``. Woken before, it is to write."""
 
     payload: Payload
     sender: Sender
     key: str | None
     frame: bytes
+    woken: Event = field(default_factory=Event)
     ticket: Ticket | None = None
     fault: PipelineError | None = None
     done: bool = False
@@ -82,6 +83,7 @@ class Door:
         self._why_shut: Callable[[], DoorClosedError] = stopping
         self._comers: list[_Comer] = []
         self._queueing = Lock()
+        self._led = False
         self._writing = Lock()
 
     def open(self, room: Room) -> None:
@@ -113,17 +115,33 @@ class Door:
             comer = _Comer(payload, sender, key, frame)
             with self._queueing:
                 self._comers.append(comer)
-            with self._writing:
-                if not comer.done:
-                    self._write_all()
+                leads, self._led = not self._led, True
+            if not leads:
+                comer.woken.wait()
+            if not comer.done:
+                self._lead()
         if comer.fault or not comer.ticket:
             raise comer.fault or trouble()
         return comer.ticket
 
-    def _write_all(self) -> None:
-        """Write whoever has come, on behalf of all of them."""
-        with self._queueing:
-            comers, self._comers = self._comers, []
+    def _lead(self) -> None:
+        """Write whoever has come, on behalf of all of them; then let the first of those who came
+        meanwhile do the same."""
+        with self._writing:
+            with self._queueing:
+                comers, self._comers = self._comers, []
+            try:
+                self._write_all(comers)
+            finally:
+                with self._queueing:
+                    self._led = bool(self._comers)
+                    following = self._comers[:1]
+                for comer in comers:
+                    comer.done = True
+        for comer in following + comers:
+            comer.woken.set()
+
+    def _write_all(self, comers: Sequence[_Comer]) -> None:
         try:
             if self._room is None:
                 for comer in comers:
@@ -137,9 +155,6 @@ class Door:
                 comer.ticket, comer.fault = None, trouble()
             self.failure = error
             self._waiting.wake()
-        finally:
-            for comer in comers:
-                comer.done = True
 
     def _write(self, room: Room, comers: Sequence[_Comer]) -> None:
         now = max(self._clock().astimezone(UTC), room.log.last_received)

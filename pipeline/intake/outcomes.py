@@ -107,6 +107,12 @@ class Outcomes:
             one = self._waiting.get(upload_id)
             return self._waits(one) if one else None
 
+    def findings(self, upload_id: str) -> pa.Table | None:
+        """The rows of ``findings`` of what is told."""
+        with self._lock:
+            found = self._told.get(upload_id)
+            return found[1].findings if found else None
+
     def answer(self, upload_id: str) -> Answer | None:
         """The answer to what is told: the very same that comes from the tables later."""
         with self._lock:
@@ -135,7 +141,25 @@ class Outcomes:
         """What is known of those that are not decided, in order of receipt; ``failed`` are those
         that wait for the next start."""
         with self._lock:
-            return [self._waits(one) for one in self._waiting.values()]
+            return [self._known(one) for one in self._waiting.values()]
+
+    def waits(self, upload_id: str) -> dict[str, Any] | None:
+        """The same of one upload."""
+        with self._lock:
+            one = self._waiting.get(upload_id)
+            return None if one is None else self._known(one)
+
+    def _known(self, one: Taken) -> dict[str, Any]:
+        return {
+            "upload_id": one.upload_id,
+            "sha256": one.sha256.hex(),
+            "institution": one.sender.institution,
+            "mode": one.sender.mode,
+            "channel": one.sender.channel,
+            "name": one.sender.name,
+            "received_at": one.received_at,
+            "failed": one.upload_id in self._failed,
+        }
 
     def wait(self, upload_id: str, seconds: float) -> bool:
         """Wait until an outcome is told; whether it is. Gives up at once on what failed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 from pipeline.archive import read_archived
 from pipeline.intake.door import Clock, Door
@@ -24,6 +26,8 @@ from pipeline.store.layout import layout_of
 from pipeline.store.store import WAIT_SECONDS, open_store
 from rules import load_plan
 from rules.plan import Plan
+
+_TURN_SECONDS: Final = 0.001
 
 
 def _now() -> datetime:
@@ -78,7 +82,20 @@ def open_service(
     door = Door(waiting, outcomes, clock, plan.hash, metrics)
     settling = Settling(opening, door, waiting, outcomes, metrics, clock, commit_seconds)
     settling.start()
+    with _short_turns():
+        try:
+            yield Service(door, outcomes, settling, metrics, plan)
+        finally:
+            settling.stop()
+
+
+@contextmanager
+def _short_turns() -> Iterator[None]:
+    """Settling is long stretches of Python, the door many short ones between syncs: at Python's
+    usual turns of 5 ms a ticket took 47 ms beside 100 uploads a second, at these 8 ms."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(_TURN_SECONDS)
     try:
-        yield Service(door, outcomes, settling, metrics, plan)
+        yield
     finally:
-        settling.stop()
+        sys.setswitchinterval(usual)
