@@ -10,7 +10,7 @@ from starlette.responses import RedirectResponse, Response
 
 from pipeline.errors import PipelineError
 from pipeline.version import ENGINE
-from pipeline.web import rooms
+from pipeline.web import api, health, portal, vnhi
 from pipeline.web.body import BoundedBody
 from pipeline.web.faults import problem_of
 from pipeline.web.house import House
@@ -47,7 +47,8 @@ def create_app(house: House) -> FastAPI:
         },
     )
     app.state.house = house
-    rooms.furnish(app)
+    for room in (health, api, vnhi, portal):
+        app.include_router(room.router)
     return app
 
 
@@ -55,7 +56,7 @@ async def _problem(request: Request, problem: Problem) -> Response:
     """A problem in the form that suits who asked: a document, or a page."""
     if request.url.path.startswith(FOR_PROGRAMS):
         return problem_response(problem, request_id_of(request.scope))
-    return await rooms.error_page(request, problem)
+    return await portal.error_page(request, problem)
 
 
 async def _fault(request: Request, fault: PipelineError) -> Response:
