@@ -101,18 +101,6 @@ class Outcomes:
             found = self._told.get(upload_id)
             return found[1].findings if found else None
 
-    def waits(self, upload_id: str) -> dict[str, Any] | None:
-        """What ``waiting`` knows of one upload, if it is not decided."""
-        with self._lock:
-            one = self._waiting.get(upload_id)
-            return self._waits(one) if one else None
-
-    def findings(self, upload_id: str) -> pa.Table | None:
-        """The rows of ``findings`` of what is told."""
-        with self._lock:
-            found = self._told.get(upload_id)
-            return found[1].findings if found else None
-
     def answer(self, upload_id: str) -> Answer | None:
         """The answer to what is told: the very same that comes from the tables later."""
         with self._lock:
