@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import groupby
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Query, Request
@@ -18,7 +18,7 @@ from schemas import every_field
 
 router = APIRouter(include_in_schema=False)
 MOST_ASKED: Final = 200
-TOLD: Final = {"words": words, "STATES": STATES}
+TOLD: Final[dict[str, Any]] = {"words": words, "STATES": STATES}
 """What templates about codes and rules speak with."""
 
 SearchText = Annotated[str, Query(max_length=MOST_ASKED)]

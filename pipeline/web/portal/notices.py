@@ -45,6 +45,9 @@ NOTICES: Final = {
         "已重新開放下載。", "The downloads of this upload are available again."
     ),
     "released": Notice("已放行，將以新的順序合併。", "Released; it will be merged now."),
+    "decided-before": Notice(
+        "這批上傳先前已有決定，沒有改變。", "It had been decided before; nothing changed.", "note"
+    ),
     "dropped": Notice("已作廢，這批資料不會收下。", "Dropped; nothing of it is taken."),
 }  # fmt: skip
 

@@ -8,6 +8,12 @@ from pipeline.web.portal import (
     account,
     codes,
     help,
+    insurer,
+    insurer_audit,
+    insurer_health,
+    insurer_held,
+    insurer_institutions,
+    insurer_search,
     precheck,
     precheck_downloads,
     record,
@@ -25,6 +31,7 @@ from pipeline.web.portal.reader import reader
 PAGES = (
     sign_in, uploads, send, upload, record, trial, visits, account,
     codes, rules, help, precheck, precheck_downloads,
+    insurer, insurer_institutions, insurer_search, insurer_held, insurer_health, insurer_audit,
 )  # fmt: skip
 
 router = APIRouter(include_in_schema=False)
