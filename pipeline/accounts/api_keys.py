@@ -5,6 +5,7 @@ Only the secret's hash is kept. A key speaks for one or many institutions and fo
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Collection
 from dataclasses import dataclass, replace
@@ -21,9 +22,7 @@ from pipeline.accounts.sign_ins import same_secret
 from pipeline.accounts.tables import KEY_INSTITUTIONS, KEYS, AnyRow
 from pipeline.accounts.who import Who
 
-_PREFIX: Final = "nhi_"
-_ID, _SECRET = slice(4, 12), slice(13, 56)
-_LENGTH: Final = 56
+_FORM: Final = re.compile(r"nhi_([a-z]{8})_([A-Za-z0-9_-]{43})")
 _NOTED_EVERY: Final = timedelta(minutes=1)
 _REMEMBERED: Final = 10_000  # keys whose institutions are kept in memory
 _OF_KEY: Final = select(KEY_INSTITUTIONS.c.institution)
@@ -59,12 +58,13 @@ class ApiKeys(InDatabase):
 
     def key(self, text: str) -> Who | None:
         """Who comes with a key, if it works. Its use is noted once a minute."""
-        if len(text) != _LENGTH or not text.startswith(_PREFIX) or text[12] != "_":
+        form = _FORM.fullmatch(text)
+        if form is None:
             return None
-        now, key_id = self._database.clock(), text[_ID]
+        now, (key_id, secret) = self._database.clock(), form.groups()
         with self._database.reading() as at:
             found = at.execute(select(KEYS).where(KEYS.c.id == key_id)).one_or_none()
-            if found is None or not same_secret(hashed(text[_SECRET]), found.secret_hash):
+            if found is None or not same_secret(hashed(secret), found.secret_hash):
                 return None
             if not _told(found, frozenset()).works(now):
                 return None
@@ -100,7 +100,7 @@ class ApiKeys(InDatabase):
             )
             note(at, now, who.id, "key.created", key_id, _one(speaks_for),
                  {"name": name, "institutions": speaks_for})  # fmt: skip
-        return f"{_PREFIX}{key_id}_{secret}"
+        return f"nhi_{key_id}_{secret}"
 
     def keys(self, who: Who, institution: str | None = None) -> list[ApiKey]:
         """Keys that may speak for somebody's institutions, the newest first; the operator's: all.

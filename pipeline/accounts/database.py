@@ -34,6 +34,7 @@ from pipeline.accounts.format import make_or_migrate
 Clock = Callable[[], datetime]
 
 _BUSY_SECONDS: Final = 15
+_BUSY_MILLISECONDS_OF_A_TOUCH: Final = 100
 _CONNECTIONS: Final = 16
 _MORE_CONNECTIONS: Final = 48
 _log = logging.getLogger(__name__)
@@ -65,6 +66,8 @@ class Database:
         """Note a moment of last use: not synced, and never a reason to fail."""
         try:
             with self._touches.begin() as at:
+                if at.dialect.name == "postgresql":
+                    at.exec_driver_sql(f"SET LOCAL lock_timeout = {_BUSY_MILLISECONDS_OF_A_TOUCH}")
                 at.execute(statement)
         except (OperationalError, PoolTimeoutError):
             _log.warning("a moment of last use could not be noted")
@@ -163,8 +166,10 @@ def _set_up(connection: sqlite3.Connection, _record: object) -> None:
 def _begin(at: Connection) -> None:
     options = at.get_execution_options()
     if options.get("writes"):
-        synced = "NORMAL" if options.get("unsynced") else "FULL"
-        at.exec_driver_sql(f"PRAGMA synchronous = {synced}")
+        touch = options.get("unsynced")
+        busy = _BUSY_MILLISECONDS_OF_A_TOUCH if touch else _BUSY_SECONDS * 1000
+        at.exec_driver_sql(f"PRAGMA synchronous = {'NORMAL' if touch else 'FULL'}")
+        at.exec_driver_sql(f"PRAGMA busy_timeout = {busy}")
         at.exec_driver_sql("BEGIN IMMEDIATE")
 
 
@@ -172,7 +177,9 @@ def _postgresql(where: URL) -> Engine:
     return create_engine(
         where.set(drivername="postgresql+psycopg"), hide_parameters=True, pool_pre_ping=True,
         pool_size=_CONNECTIONS, max_overflow=_MORE_CONNECTIONS,
-        connect_args={"connect_timeout": _BUSY_SECONDS},
+        connect_args={
+            "connect_timeout": _BUSY_SECONDS, "options": f"-c lock_timeout={_BUSY_SECONDS}s",
+        },
     )  # fmt: skip
 
 

@@ -108,6 +108,8 @@ def _without(password: str, words: Sequence[str]) -> str:
 
 def _score(password: str, words: Sequence[str]) -> int:
     # Its word lists take a tenth of a second to load.
+    if not password:
+        return 0
     from zxcvbn import zxcvbn  # type: ignore[import-untyped]
 
     with _estimating:

@@ -7,6 +7,7 @@ or the account is disabled. Every refusal costs the same time and says the same.
 
 from __future__ import annotations
 
+import re
 import secrets
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -35,7 +36,7 @@ LONGEST: Final = timedelta(hours=12)
 IDLE: Final = timedelta(minutes=30)
 NOBODY: Final = "-"  # who, in the audit log, where nobody is known
 _NOTED_EVERY: Final = timedelta(minutes=1)
-_TOKEN_LENGTH: Final = 43
+_TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 _SESSION: Final = (
     select(SESSIONS.c.id.label("session_id"), SESSIONS.c.signed_in_at, SESSIONS.c.seen_at,
            ACCOUNTS.c.id, ACCOUNTS.c.name, ACCOUNTS.c.display, ACCOUNTS.c.role,
@@ -161,7 +162,7 @@ class SignIns(InDatabase):
 
     def session(self, token: str | None) -> Session | None:
         """The session of a token, if it goes on. Its use is noted once a minute."""
-        if token is None or len(token) != _TOKEN_LENGTH:
+        if token is None or not _TOKEN.fullmatch(token):
             return None
         now, kept = self._database.clock(), hashed(token)
         with self._database.reading() as at:

@@ -242,7 +242,7 @@ def test_a_password_is_the_same_however_it_is_composed(book: Book) -> None:
 @pytest.mark.parametrize(
     "weak",
     ["short-1!Ab", "password1234", "111111111111", "qwertyuiopas", "3501200000350", "amy.lin.1990",
-     "健保健保健保健保健保健保", "x" * 1100, "nhi-upload-nhi"],
+     "健保健保健保健保健保健保", "x" * 1100, "nhi-upload-nhi", "amy.linamy.lin"],
 )  # fmt: skip
 def test_a_weak_password_is_refused(book: Book, weak: str) -> None:
     with pytest.raises(WeakPasswordError):
