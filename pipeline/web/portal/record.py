@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -20,15 +21,19 @@ from pipeline.web.portal.shown_findings import shown_record
 from pipeline.web.portal.upload import shown_name
 
 router = APIRouter(include_in_schema=False)
+_DEEPEST: Final = 4
+_TAG: Final = re.compile(r"</?[A-Za-z][^<>]*>")
 _ORDERS_IN_FULL: Final = 10  # with more, orders without findings are folded
 
 
 @dataclass(frozen=True)
 class Line:
     """A row of the XML. ``number`` is its line in the upload, ``None`` where the row goes on from
-    the one before; ``notes`` are the findings that are told below it: those first marked here."""
+    the one before; ``notes`` are the findings that are told below it: those first marked here.
+    ``depth`` is how far to indent a row, 0 to 4, where the upload itself does not."""
 
     number: int | None
+    depth: int
     segments: tuple[Segment, ...]
     notes: tuple[int, ...]
 
@@ -84,16 +89,29 @@ def blocks(view: RecordView) -> list[Block]:
 
 def _lines(marked: Sequence[Segment]) -> list[tuple[Line, int | None]]:
     """Rows, each with the order it belongs to."""
+    rows = [tuple(group) for _, group in groupby(marked, lambda one: one.row)]
+    broken = len(rows) > len({row[0].line for row in rows})
     told: set[int] = set()
     lines: list[tuple[Line, int | None]] = []
-    number = None
-    for _, group in groupby(marked, lambda one: one.row):
-        segments = tuple(group)
-        found = dict.fromkeys(n for one in segments for n in one.findings if n not in told)
+    number, depth = 0, 0
+    for row in rows:
+        found = dict.fromkeys(n for one in row for n in one.findings if n not in told)
         told.update(found)
-        begins = segments[0].line
-        line = Line(begins if begins != number else None, segments, tuple(found))
+        begins = row[0].line
+        text = "".join(one.text for one in row)
+        indent = depth - text.startswith("</")
+        depth += _opened(text)
+        line = Line(
+            begins if begins != number else None,
+            min(max(indent, 0), _DEEPEST) if broken else 0,
+            row,
+            tuple(found),
+        )
         number = begins
-        order = next((one.order for one in segments if one.order is not None), None)
-        lines.append((line, order))
+        lines.append((line, next((one.order for one in row if one.order is not None), None)))
     return lines
+
+
+def _opened(text: str) -> int:
+    """Elements that a row opens less those it closes."""
+    return sum(-1 if tag.startswith("</") else not tag.endswith("/>") for tag in _TAG.findall(text))

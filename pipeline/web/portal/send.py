@@ -24,7 +24,7 @@ from pipeline.web.portal.sent_files import FormWithFiles, most_text, payloads_of
 from pipeline.web.problems import not_found
 
 router = APIRouter(include_in_schema=False)
-CHANNEL: Final = "vpn"  # the insurer's own page for files is reached by its VPN (document 001)
+_CHANNEL: Final = "web-api"  # VPN is the insurer's own page, which takes no official 2.0 uploads
 _NO_FILE: Final = ("file", "請選擇要上傳的檔案", "Choose a file")
 _DIGEST_CHARACTERS: Final = 16
 
@@ -49,7 +49,7 @@ async def send(
         return _form(request, house, mode, [_NO_FILE], status=422)
     sender = Sender(
         institution=next(iter(form.session.who.institutions)),
-        channel=CHANNEL,
+        channel=_CHANNEL,
         mode=mode,
         address=request.client.host if request.client else None,
         by=form.session.who.id,

@@ -25,7 +25,7 @@ from pipeline.web.portal.notices import leave_notice
 from pipeline.web.portal.page import language, page
 from pipeline.web.portal.shown_findings import chosen, faults, standing
 from pipeline.web.portal.verdict_words import FAILED, WAITING, Headline, headline
-from pipeline.web.portal.words import CHANNELS, MODES
+from pipeline.web.portal.words import MODES, SHORT_CHANNELS
 from pipeline.web.zip_passwords import zip_password
 
 router = APIRouter(include_in_schema=False)
@@ -164,7 +164,7 @@ def _page(
         ends_on=receipt.ends_at.astimezone(TAIPEI).date(),
         zip_errors=zip_errors,
         modes=MODES,
-        channels=CHANNELS,
+        channels=SHORT_CHANNELS,
         **found,
     )
 

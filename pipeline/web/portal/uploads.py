@@ -23,11 +23,11 @@ from pipeline.web.portal.words import MODES, SHORT_CHANNELS
 router = APIRouter(include_in_schema=False)
 COLUMNS: Final = (
     ("records", "接收明細", "Records"),
-    ("records_accepted", "有效明細", "valid"),
-    ("records_rejected", "無效明細", "invalid"),
+    ("records_accepted", "有效明細", "Valid records"),
+    ("records_rejected", "無效明細", "Invalid records"),
     ("orders", "接收醫令", "Orders"),
-    ("orders_accepted", "有效醫令", "valid"),
-    ("orders_rejected", "無效醫令", "invalid"),
+    ("orders_accepted", "有效醫令", "Valid orders"),
+    ("orders_rejected", "無效醫令", "Invalid orders"),
 )
 STATUSES: Final = {
     "waiting": ("檢核中", "Being checked"),
@@ -56,7 +56,7 @@ def uploads(
         "first": asked.first_text or day_text(asked.first, lang),
         "last": asked.last_text or day_text(asked.last, lang),
         "mode": asked.mode,
-        "status": asked.status,
+        "with_status": asked.status,
         "filtered": bool(asked.mode or asked.status),
         "errors": asked.errors,
         "modes": MODES,

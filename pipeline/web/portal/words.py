@@ -8,10 +8,6 @@ MODES: Final = {
     "official": ("正式上傳", "Official"),
     "precheck": ("預檢", "Pre-check"),
 }
-CHANNELS: Final = {
-    "web-api": ("以程式上傳（Web-API）", "sent by a program (Web-API)"),
-    "vpn": ("以網頁上傳（VPN）", "sent on the web page (VPN)"),
-}
 SHORT_CHANNELS: Final = {"web-api": "Web-API", "vpn": "VPN"}
 OUTCOMES: Final = {
     "put": ("收下", "Taken"),
