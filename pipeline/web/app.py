@@ -10,7 +10,7 @@ from starlette.responses import RedirectResponse, Response
 
 from pipeline.errors import PipelineError
 from pipeline.version import ENGINE
-from pipeline.web import api, health, portal, vnhi
+from pipeline.web import api, health, oidc, portal, vnhi
 from pipeline.web.body import BoundedBody
 from pipeline.web.faults import problem_of
 from pipeline.web.house import House
@@ -47,7 +47,7 @@ def create_app(house: House) -> FastAPI:
         },
     )
     app.state.house = house
-    for room in (health, api, vnhi, portal):
+    for room in (health, api, vnhi, oidc, portal):
         app.include_router(room.router)
     return app
 
