@@ -46,7 +46,7 @@ NAMES = {X: "clinic-x", Y: "clinic-y", Z: "hospital-z"}
 INSURER, AUDITOR = "insurer", "auditor"
 PASSWORD = "tower-lamp-goose-42"
 EVENING = datetime(2025, 12, 21, 21, tzinfo=TAIPEI)
-LAST_NIGHT = moment("2025-12-20T18:30")
+THIS_MORNING = moment("2025-12-21T09:30")
 XML = {"Content-Type": "application/xml"}
 
 
@@ -110,6 +110,10 @@ class WebHouse:
         assert answer.json()["status"] != "waiting"
         return str(answer.json()["upload_id"])
 
+    def commit(self) -> None:
+        """Let all that was told reach the tables."""
+        self.house.service.settling.ask(lambda _: None).result()
+
     def close(self) -> None:
         """Hang up."""
         for client in self._clients:
@@ -121,13 +125,13 @@ class WebHouse:
 
 
 def good_visit(institution: str = X, person: str = PERSON, minutes: int = 0) -> Record:
-    """A visit that is taken, last night and so many minutes later."""
-    return prescribing(institution, person, LAST_NIGHT + 60 * minutes)
+    """A visit that is taken, this morning and so many minutes later."""
+    return prescribing(institution, person, THIS_MORNING + 60 * minutes)
 
 
 def bad_visit(institution: str = X, person: str = PERSON, minutes: int = 0) -> Record:
     """A visit that is rejected: M44 is missing."""
-    return visit(institution, person, LAST_NIGHT + 60 * minutes).broken()
+    return visit(institution, person, THIS_MORNING + 60 * minutes).broken()
 
 
 def some_uploads(web: WebHouse) -> dict[str, str]:

@@ -31,6 +31,7 @@ def create_app(house: House) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
         middleware=[
             Middleware(SecurityHeaders, doorway=house.doorway),
             Middleware(Requests),

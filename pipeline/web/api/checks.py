@@ -32,7 +32,7 @@ router = APIRouter(prefix="/api/v1", tags=["checks"], dependencies=[Depends(each
     ),
     openapi_extra=UPLOAD_BODY,
 )  # fmt: skip
-async def check(
+async def check_upload(
     request: Request,
     house: HouseOf,
     caller: ApiCaller,

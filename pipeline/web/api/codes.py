@@ -26,7 +26,7 @@ router = APIRouter(prefix="/api/v1/codes", tags=["codes"])
     response_model=None,
     responses=answers(200, said("The code, and the rules that answer with it.", Code), "not-found"),
 )
-def code(
+def explain_code(
     request: Request,
     house: HouseOf,
     code: Annotated[str, Path(max_length=20, description="`AA`, or of a field `M15:AA`.")],

@@ -50,7 +50,7 @@ class ZipAsked(BaseModel):
     response_class=Response,
     responses=answers(200, file_of("One row a finding, ids in clear.", "text/csv"), *_GONE),
 )
-async def errors_csv(
+async def download_errors(
     house: HouseOf, who: ApiWho, upload_id: UploadIdPath, asked: Annotated[CsvAsked, Query()]
 ) -> Response:
     """下載錯誤明細。Cells that a spreadsheet could take for a formula are neutralised."""
@@ -63,7 +63,7 @@ async def errors_csv(
     response_class=Response,
     responses=answers(200, file_of("In the insurer's layout, Big5.", "text/plain"), *_GONE),
 )
-async def receipt_txt(
+async def download_receipt(
     house: HouseOf,
     who: ApiWho,
     upload_id: UploadIdPath,
@@ -89,7 +89,7 @@ async def receipt_txt(
         "weak-password",
     ),
 )
-async def zip_of(
+async def download_zip(
     house: HouseOf,
     who: ApiWho,
     upload_id: UploadIdPath,
@@ -112,7 +112,7 @@ async def zip_of(
     response_model=None,
     responses=answers(200, said("Until when.", Reopened), "not-found"),
 )
-async def request_again(
+async def reopen_downloads(
     house: HouseOf,
     who: ApiWho,
     upload_id: UploadIdPath,

@@ -34,7 +34,7 @@ _AT_ONCE: Final = CapacityLimiter(2)  # each reads a week of visits and uses eve
         "not-found",
     ),
 )
-async def precheck(
+async def compare_precheck(
     house: HouseOf, caller: ApiCaller, asked: Annotated[Comparing, Query()]
 ) -> Response:
     """預檢與 1.0 上傳比對，是否達到標準。Nobody's id is in it."""

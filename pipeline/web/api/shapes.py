@@ -16,7 +16,8 @@ Channel = Literal["web-api", "vpn"]
 Status = Literal["waiting", "done", "refused", "held", "dropped", "failed"]
 Severity = Literal["reject", "warn"]
 
-UploadId = Annotated[str, Field(pattern="^[0-7][0-9A-HJKMNP-TV-Z]{25}$", description="上傳編號")]
+UPLOAD_ID_PATTERN = "^[0-7][0-9A-HJKMNP-TV-Z]{25}$"
+UploadId = Annotated[str, Field(pattern=UPLOAD_ID_PATTERN, description="上傳編號")]
 
 
 class Shape(BaseModel):

@@ -68,7 +68,7 @@ UPLOAD_BODY: Final = {
     ),
     openapi_extra=UPLOAD_BODY,
 )  # fmt: skip
-async def send(
+async def send_upload(
     request: Request,
     house: HouseOf,
     caller: ApiCaller,
@@ -109,7 +109,7 @@ async def send(
     response_model=None,
     responses=answers(200, said("What became of it.", Upload), "not-found"),
 )
-async def receipt_of(
+async def get_upload(
     house: HouseOf,
     caller: ApiCaller,
     upload_id: UploadIdPath,
@@ -132,7 +132,7 @@ async def receipt_of(
         200, said("The last first.", UploadList), "bad-request", "not-allowed", "not-found"
     ),
 )
-async def uploads_of(
+async def list_uploads(
     house: HouseOf, caller: ApiCaller, asked: Annotated[Listing, Query()]
 ) -> Response:
     """依收件日期查詢上傳結果。Uploads by day of receipt, redeliveries left out."""

@@ -38,7 +38,7 @@ class VisitAsked(BaseModel):
     response_model=None,
     responses=_ANSWERS,
 )
-async def visit(
+async def get_visit(
     house: HouseOf,
     caller: ApiCaller,
     treatment_id: Annotated[str, Path(max_length=40, description="就醫識別碼 M15.")],
@@ -55,7 +55,7 @@ async def visit(
     response_model=None,
     responses=_ANSWERS,
 )
-async def search(
+async def search_visit(
     house: HouseOf,
     caller: ApiCaller,
     visit_asked: VisitAsked,
