@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
+from oidc_provider import CLIENT_ID, CLIENT_SECRET, SmallProvider, small_provider
+from web_house import AUDITOR, INSURER, NAMES, WebHouse, X, served, web_house
 
-from pipeline.accounts.accounts import Accounts, open_accounts
+from pipeline.accounts.accounts import Accounts
 from pipeline.accounts.who import OPERATOR
 from pipeline.errors import PipelineError
 from pipeline.settings import OidcSettings, Settings
+from pipeline.taipei import TAIPEI
 from pipeline.web.app import create_app
-from pipeline.web.house import House
 from pipeline.web.oidc.provider import provider_of
 from pipeline.web.oidc.routes import BACK, BEGIN
-from tests.oidc_provider import CLIENT_ID, CLIENT_SECRET, SmallProvider, served, small_provider
 
 SESSION = "nhi-session"
 
@@ -30,30 +33,35 @@ def provider() -> Iterator[SmallProvider]:
 
 
 @pytest.fixture(scope="module")
-def accounts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Accounts]:
-    folder = tmp_path_factory.mktemp("accounts")
-    with open_accounts(f"sqlite:///{folder / 'accounts.sqlite'}") as opened:
-        opened.create_account(OPERATOR, "auditor-lin", role="auditor")
-        opened.create_account(OPERATOR, "insurer-wu", role="insurer")
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def service(provider: SmallProvider, accounts: Accounts) -> Iterator[str]:
+def linked(tmp_path_factory: pytest.TempPathFactory, provider: SmallProvider) -> Iterator[WebHouse]:
+    """A service whose auditor is linked to somebody at the provider."""
     oidc = OidcSettings(provider.issuer, CLIENT_ID, CLIENT_SECRET)
-    accounts.link_identity(OPERATOR, "auditor-lin", provider.issuer, "person-1")
-    nothing: Any = None
-    house = House(Settings(oidc=oidc), "", nothing, nothing, accounts)
-    with served(create_app(house)) as url:
-        yield url
+    with web_house(tmp_path_factory.mktemp("oidc"), Settings(oidc=oidc)) as web:
+        web.clock.now = datetime.now(TAIPEI)
+        web.house.accounts.link_identity(OPERATOR, AUDITOR, provider.issuer, "person-1")
+        yield web
 
 
 @pytest.fixture
-def browser(service: str, provider: SmallProvider) -> Iterator[httpx.Client]:
-    """A browser at the service, and the provider as it is when nothing is wrong."""
+def accounts(linked: WebHouse) -> Accounts:
+    return linked.house.accounts
+
+
+@pytest.fixture
+def service(linked: WebHouse) -> str:
+    return linked.url
+
+
+@pytest.fixture(autouse=True)
+def as_when_nothing_is_wrong(provider: SmallProvider) -> None:
     provider.subject, provider.forged = "person-1", None
     provider.claims, provider.header, provider.discovery = {}, {}, {}
     provider_of.cache_clear()
+
+
+@pytest.fixture
+def browser(service: str) -> Iterator[httpx.Client]:
+    """A browser at the service."""
     with httpx.Client(base_url=service, trust_env=False) as client:
         yield client
 
@@ -78,10 +86,22 @@ def test_a_linked_person_is_let_in_with_a_session_of_their_own(
     assert (answer.status_code, answer.headers["location"]) == (303, "/")
     session = accounts.session(browser.cookies[SESSION])
     assert session is not None
-    assert (session.name, session.who.role) == ("auditor-lin", "auditor")
+    assert (session.name, session.who.role) == (AUDITOR, "auditor")
     assert "nhi-oidc" not in browser.cookies
     (row, *_) = accounts.audit.rows(limit=1)
     assert (row.action, row.who) == ("sign-in.identity", session.who.id)
+
+
+def test_the_session_that_the_browser_had_before_ends(linked: WebHouse, accounts: Accounts) -> None:
+    browser = linked.browser(INSURER)
+    before = browser.cookies[SESSION]
+    browser.get(back_from_provider(browser))
+    assert browser.cookies[SESSION] != before
+    assert accounts.session(before) is None
+
+
+def test_the_sign_in_page_leads_there(browser: httpx.Client) -> None:
+    assert f'href="{BEGIN}"' in browser.get("/sign-in").text
 
 
 def test_what_is_asked_of_the_provider_has_pkce_state_and_nonce(browser: httpx.Client) -> None:
@@ -204,17 +224,16 @@ def test_somebody_who_is_not_linked_is_refused_and_that_is_recorded(
 
 
 def test_a_disabled_account_stays_out(browser: httpx.Client, accounts: Accounts) -> None:
-    accounts.disable(OPERATOR, "auditor-lin")
+    accounts.disable(OPERATOR, AUDITOR)
     try:
         assert is_refused(browser, browser.get(back_from_provider(browser)))
     finally:
-        accounts.enable(OPERATOR, "auditor-lin")
+        accounts.enable(OPERATOR, AUDITOR)
 
 
 def test_a_clinic_is_never_linked(accounts: Accounts, provider: SmallProvider) -> None:
-    accounts.create_account(OPERATOR, "clinic-a", role="clinic", institution="3501200000")
     with pytest.raises(PipelineError, match="clinic's account"):
-        accounts.link_identity(OPERATOR, "clinic-a", provider.issuer, "person-3")
+        accounts.link_identity(OPERATOR, NAMES[X], provider.issuer, "person-3")
 
 
 def test_a_new_key_of_the_provider_is_fetched(
@@ -249,8 +268,9 @@ def test_a_provider_that_says_what_none_may_is_not_used(
     assert "nhi-oidc" not in browser.cookies
 
 
-def test_without_a_provider_the_pages_are_not_there(accounts: Accounts) -> None:
-    nothing: Any = None
-    with served(create_app(House(Settings(), "", nothing, nothing, accounts))) as url:
+def test_without_a_provider_the_pages_are_not_there(linked: WebHouse) -> None:
+    without = replace(linked.house, settings=replace(linked.house.settings, oidc=None))
+    with served(create_app(without)) as url:
+        assert BEGIN not in httpx.get(url + "/sign-in", trust_env=False).text
         for path in (BEGIN, BACK):
             assert httpx.get(url + path, trust_env=False).status_code == 404

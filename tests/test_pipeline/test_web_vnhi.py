@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
+from web_house import served
 
 from pipeline.accounts.accounts import open_accounts
 from pipeline.accounts.who import OPERATOR, Who
@@ -25,7 +26,6 @@ from pipeline.upload_ids import LENGTH
 from pipeline.web.app import create_app
 from pipeline.web.house import Doorway, House
 from pipeline.web.vnhi.opcode import NO_UPLOAD, opcode_of, read_opcode
-from tests.oidc_provider import served
 
 SAMPLES = Path(__file__).parent.parent / "fixtures" / "samples"
 MIXED = (SAMPLES / "14_mixed_batch_with_errors.xml").read_bytes()

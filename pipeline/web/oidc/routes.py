@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 
 from pipeline.accounts.faults import WrongSignInError
 from pipeline.web.house import House, HouseOf
-from pipeline.web.identity import begin_session
+from pipeline.web.identity import begin_session, cookie_name
 from pipeline.web.oidc.flow import (
     LIFE_SECONDS,
     NotTheirsError,
@@ -74,6 +74,9 @@ async def from_provider(request: Request, house: HouseOf) -> Response:
         raise _unusable(wrong) from None
     except WrongSignInError:
         raise _refused() from None
+    previous = request.cookies.get(cookie_name(house))
+    if previous:
+        await run_in_threadpool(house.accounts.sign_out, previous)
     response = RedirectResponse("/", 303)
     response.delete_cookie(
         _cookie_name(house), path="/", secure=house.doorway.https, httponly=True, samesite="lax"

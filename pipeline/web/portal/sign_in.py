@@ -9,8 +9,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
 
 from pipeline.accounts.faults import LockedOutError, WrongSignInError
-from pipeline.web.house import House, HouseOf
+from pipeline.web.house import House, HouseOf, house_of
 from pipeline.web.identity import begin_session, cookie_name, end_session
+from pipeline.web.oidc.routes import BEGIN
 from pipeline.web.portal.forms import (
     browser_token,
     check_browser_token,
@@ -99,7 +100,7 @@ def _form(
         status=status,
         csrf=token,
         following=following,
-        oidc="",
+        oidc=BEGIN if house_of(request).settings.oidc else "",
         name=name,
         errors=[error] if error else [],
     )
