@@ -1,7 +1,17 @@
 #!/usr/bin/env bash
 # What the tests need besides Python: a Chromium for the browser tests, a PostgreSQL server for those
-# of the accounts. Does nothing where they are; installs Debian's where it may; else says what to do.
+# of the accounts, and, where Java and Maven are, Apache Kafka for those of the stream (elsewhere they
+# use the compatible broker among the Python packages). Does nothing where they are; installs
+# Debian's where it may; else says what to do.
 set -euo pipefail
+cd "$(dirname "$0")/.."
+
+if command -v java >/dev/null && command -v mvn >/dev/null && ! compgen -G '.venv/kafka/kafka_*.jar' >/dev/null; then
+    echo "fetching Apache Kafka for the tests"
+    mvn -q -f tests/kafka/pom.xml dependency:copy-dependencies \
+        -DoutputDirectory="$PWD/.venv/kafka" -DincludeScope=runtime ||
+        echo "without Apache Kafka: the tests of the stream use the compatible broker" >&2
+fi
 
 wanted=()
 command -v chromium >/dev/null || command -v chromium-browser >/dev/null ||

@@ -54,6 +54,10 @@ class Settings:
     sign in at their own provider.
     ``accounts_url`` (NHI_UPLOAD_ACCOUNTS_URL) is the database of accounts, like
     ``postgresql+psycopg://user:password@host/name``; without it, a file in the store.
+
+    Of the stream: ``bootstrap_servers`` (NHI_UPLOAD_BOOTSTRAP_SERVERS) is the default of
+    ``--bootstrap-servers``; every NHI_UPLOAD_KAFKA_… goes to the Kafka client as it is, such as
+    NHI_UPLOAD_KAFKA_SECURITY_PROTOCOL for ``security.protocol``.
     """
 
     debug: bool = False
@@ -68,6 +72,8 @@ class Settings:
     id_as_password: bool = False
     oidc: OidcSettings | None = None
     accounts_url: str | None = field(default=None, repr=False)
+    bootstrap_servers: str | None = None
+    kafka: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 _OIDC_NAMES = (
@@ -75,6 +81,7 @@ _OIDC_NAMES = (
     "NHI_UPLOAD_OIDC_CLIENT_ID",
     "NHI_UPLOAD_OIDC_CLIENT_SECRET",
 )
+_KAFKA = "NHI_UPLOAD_KAFKA_"
 _LIMIT_NAMES = {
     "NHI_UPLOAD_MAX_UPLOAD_BYTES": "upload_bytes",
     "NHI_UPLOAD_MAX_RECORDS": "records",
@@ -109,6 +116,12 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         ),
         oidc=_oidc(environment),
         accounts_url=environment.get("NHI_UPLOAD_ACCOUNTS_URL") or None,
+        bootstrap_servers=environment.get("NHI_UPLOAD_BOOTSTRAP_SERVERS") or None,
+        kafka={
+            name.removeprefix(_KAFKA).lower().replace("_", "."): value
+            for name, value in environment.items()
+            if name.startswith(_KAFKA)
+        },
     )
 
 

@@ -5,17 +5,25 @@ from __future__ import annotations
 import re
 import secrets
 from datetime import datetime
+from hashlib import blake2b
 from typing import Final
 
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _RANDOM_BITS: Final = 80
 LENGTH: Final = 26
+MOMENT_LENGTH: Final = 10  # characters that tell the moment; the rest tells uploads apart
 _SHAPE: Final = re.compile(rf"[0-7][{_ALPHABET}]{{{LENGTH - 1}}}")
 
 
 def new_upload_id(received_at: datetime) -> str:
     """26 characters: 48 bits of milliseconds since 1970, then 80 random bits."""
     return _written(received_at, secrets.randbits(_RANDOM_BITS))
+
+
+def upload_id_of(received_at: datetime, what: bytes) -> str:
+    """An id that is the same, but for the moment, whenever the same thing is sent."""
+    digest = blake2b(what, digest_size=_RANDOM_BITS // 8).digest()
+    return _written(received_at, int.from_bytes(digest, "big"))
 
 
 def least_upload_id(moment: datetime) -> str:

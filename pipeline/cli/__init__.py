@@ -39,6 +39,8 @@ _COMMANDS = {
     "serve": "網頁服務 the web service: API and portal",
     "account": "帳號、API 金鑰、綁定 accounts, API keys, bindings of the web service",
     "audit": "稽核紀錄 the audit log",
+    "publish": "送入串流 files into the stream",
+    "worker": "串流的工作程序 the workers of the stream",
     "generate": "產生模擬上傳檔 make synthetic uploads",
 }
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from pipeline.settings import Settings
 from pipeline.taipei import TAIPEI
+
+if TYPE_CHECKING:
+    from pipeline.stream.broker import Cluster
 
 _FIRST_YEAR, _LAST_YEAR = 1911, 2911  # between them the years that a date can be written in
 _INSTITUTION = re.compile(r"[0-9A-Z]{10}")
@@ -54,6 +59,26 @@ def now() -> datetime:
 store_option = click.option(
     "--store", "store_uri", metavar="URI", help="資料庫 the store; default: NHI_UPLOAD_STORE."
 )
+
+
+def cluster_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Where Kafka is."""
+    return click.option(
+        "--bootstrap-servers", "bootstrap", metavar="HOSTS",
+        help="Kafka，如 host:9092,…；default: NHI_UPLOAD_BOOTSTRAP_SERVERS.",
+    )(command)  # fmt: skip
+
+
+def cluster_of(given: str | None, settings: Settings) -> Cluster:
+    """The cluster named by option or environment. Raises ``click.UsageError`` for neither."""
+    from pipeline.stream.broker import Cluster
+
+    hosts = given or settings.bootstrap_servers
+    if hosts is None:
+        raise click.UsageError(
+            "請以 --bootstrap-servers 指定 Kafka name Kafka with --bootstrap-servers"
+        )
+    return Cluster(hosts, settings.kafka)
 
 
 def store_uri_of(given: str | None, settings: Settings) -> str:

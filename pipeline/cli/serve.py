@@ -163,7 +163,8 @@ def _serve(
     settings: Settings, serving: Serving, port: int, tls: tuple[Path | None, Path | None]
 ) -> int:
     from pipeline.cli.cold_start import compile_if_cold
-    from pipeline.web.server import Listening, listen, log_as_json
+    from pipeline.json_log import log_as_json
+    from pipeline.web.server import Listening, listen
 
     try:
         listening = Listening(listen(serving.host, port), *tls)

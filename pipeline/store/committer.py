@@ -15,7 +15,7 @@ brings the state what it lacks.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow.compute as pc
@@ -41,10 +41,14 @@ class Committer:
         self._recover()
         self.batch = tables.committed("uploads")
 
-    def commit(self, write: Write, then: Callable[[int], None] | None = None) -> int:
+    def commit(
+        self, write: Write, then: Callable[[int], None] | None = None,
+        offsets: Mapping[str, int] | None = None,
+    ) -> int:  # fmt: skip
         """Make what ``write`` writes one durable outcome; gives the batch's number.
 
-        ``then`` saves what follows the tables. Raises ``StoreWriteError``; the store is then to be
+        ``then`` saves what follows the tables. ``offsets``: from where a stream goes on, by source;
+        they are in the commit of ``uploads``. Raises ``StoreWriteError``; the store is then to be
         closed and opened anew.
         """
         batch = self.batch + 1
@@ -56,7 +60,7 @@ class Committer:
                 commits = write(batch)
                 self._sync_names(commits)
                 # Step 4: the outcome stands
-                entry = Entry(batch, tuple(commits))
+                entry = Entry(batch, tuple(commits), offsets or {})
                 self._journal.record(entry)
             except BaseException:
                 if not self._journal.holds(batch):  # else the next opening needs the files
@@ -89,7 +93,8 @@ class Committer:
     def _bring(self, entry: Entry) -> None:
         now = int(time.time() * 1000)
         for change in entry.commits:
-            self.tables.commit(change, entry.batch, now)
+            offsets = entry.offsets if change.table == "uploads" else {}
+            self.tables.commit(change, entry.batch, now, offsets)
 
     def _recover(self) -> None:
         """Bring the tables what the journal holds, and remove what a crash left lying about."""

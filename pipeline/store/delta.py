@@ -6,6 +6,7 @@ is already there is left alone. The handle that read that version is the one tha
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from threading import Lock
 from typing import Final
@@ -65,11 +66,14 @@ def _bounded(name: str) -> list[str]:
 class DeltaTables:
     """The tables under one layout. Handles are kept: opening replays a table's log.
 
+    ``versions``: read these tables as they were then, instead of as they are.
+
     One thread commits; others may read meanwhile, and see a table as before or after a commit.
     """
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: Layout, versions: Mapping[str, int] | None = None) -> None:
         self._layout = layout
+        self._versions = versions or {}
         self._handles: dict[str, DeltaTable] = {}
         self._lock = Lock()
 
@@ -142,8 +146,17 @@ class DeltaTables:
         files = fs.SubTreeFileSystem(str(self._layout.table(name)), fs.LocalFileSystem())
         return self._handle(name).to_pyarrow_dataset(filesystem=files)
 
-    def commit(self, change: TableCommit, batch: int, now_ms: int) -> None:
-        """Commit a batch's files to a table, unless it has that batch or a later one."""
+    def offset(self, source: str) -> int | None:
+        """From where a source goes on after the last commit; ``None`` if it is new."""
+        return self._handle("uploads").transaction_version(source)
+
+    def commit(
+        self, change: TableCommit, batch: int, now_ms: int, offsets: Mapping[str, int] | None = None
+    ) -> None:
+        """Commit a batch's files to a table, unless it has that batch or a later one.
+
+        ``offsets`` are told by ``offset`` from then on.
+        """
         path = self._layout.table(change.table)
         if self.committed(change.table) >= batch:
             sync_commit(path, self.version(change.table))
@@ -164,7 +177,10 @@ class DeltaTables:
             commit_properties=CommitProperties(
                 custom_metadata={"batch": str(batch)},
                 max_commit_retries=0,
-                app_transactions=[Transaction(APP, batch, now_ms)],
+                app_transactions=[
+                    Transaction(APP, batch, now_ms),
+                    *(Transaction(name, at, now_ms) for name, at in (offsets or {}).items()),
+                ],
             ),
             post_commithook_properties=_NO_HOOKS,
         )
@@ -200,7 +216,8 @@ class DeltaTables:
     def _handle(self, name: str) -> DeltaTable:
         with self._lock:  # of two handles that threads opened, one would stay behind the table
             if name not in self._handles:
-                self._handles[name] = DeltaTable(self._layout.table(name))
+                version = self._versions.get(name)
+                self._handles[name] = DeltaTable(self._layout.table(name), version)
             return self._handles[name]
 
 

@@ -7,7 +7,8 @@ journal/00000012.json   a batch's commits, until every table has it
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from pipeline.errors import StoreUnusableError
@@ -18,10 +19,14 @@ from pipeline.store.layout import sync_folder, write_durably
 
 @dataclass(frozen=True)
 class Entry:
-    """A batch's commits, in the order in which the tables get them."""
+    """A batch's commits, in the order in which the tables get them.
+
+    ``offsets``: by source, from where a stream goes on after it.
+    """
 
     batch: int
     commits: tuple[TableCommit, ...]
+    offsets: Mapping[str, int] = field(default_factory=dict)
 
 
 class Journal:
@@ -79,7 +84,7 @@ def _read(path: Path) -> Entry:
             )
             for commit in found["commits"]
         )
-        return Entry(found["batch"], commits)
+        return Entry(found["batch"], commits, found.get("offsets", {}))
     except (ValueError, KeyError, TypeError) as error:
         raise StoreUnusableError(
             f"日誌 {path} 毀損，請由備份還原",

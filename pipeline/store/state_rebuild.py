@@ -68,12 +68,20 @@ def open_state(
 
 def rebuild(layout: Layout, tables: DeltaTables, track: Track, now: Marker) -> None:
     """Build the state of a track from the tables, and put it in the place of the one there was."""
-    folder = layout.state(track)
+    build(layout.state(track), StateRows(tables, track), track, now)
+
+
+def build(folder: Path, rows: StateRows, track: Track, now: Marker) -> None:
+    """Build a state in a folder from rows of the tables of a track, in the place of what is there.
+
+    Raises as ``open_state``.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
     part = folder.with_name(folder.name + BUILDING)
     shutil.rmtree(part, ignore_errors=True)
     state = StateDb(part, durable=False)
     try:
-        _fill(state, StateRows(tables, track), part)
+        _fill(state, rows, part)
         state.save(now.batch, now.sequence)
         state.sync()
     except UnmatchedLedgerError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
@@ -45,11 +45,17 @@ class SpecialDelete:
 
 
 class StateRows:
-    """The tables of one track, as a state sees them. ``after`` is a sequence: 0 for all."""
+    """The tables of one track, as a state sees them. ``after`` is a sequence: 0 for all.
 
-    def __init__(self, tables: DeltaTables, track: Track) -> None:
+    ``buckets``: visits and ledger of these persons only.
+    """
+
+    def __init__(
+        self, tables: DeltaTables, track: Track, buckets: Sequence[int] | None = None
+    ) -> None:
         prefix = PREFIXES[track]
         self._tables = tables
+        self._buckets = None if buckets is None else pc.field("bucket").isin(list(buckets))
         self._visits, self._history = prefix + "visits", prefix + "history"
         self._ledger = prefix + "prescriptions"
         self._version = versions()["1.0" if track == "v1" else "2.0"]
@@ -64,13 +70,13 @@ class StateRows:
 
     def visits(self, after: int = 0, where: pc.Expression | None = None) -> Iterator[Items]:
         """Live visits (``VISIT``) of later uploads."""
-        chosen = _both(pc.field("sequence") > after, where)
+        chosen = _both(_both(pc.field("sequence") > after, where), self._buckets)
         for rows in self._read(self._visits, self._columns, chosen):
             yield stored_items(rows, self._version)
 
     def ledger(self, where: pc.Expression | None = None) -> Iterator[Items]:
         """Refills that are dispensed or cancelled (``ENTRY``)."""
-        chosen = _both(pc.field("status") != "open", where)
+        chosen = _both(_both(pc.field("status") != "open", where), self._buckets)
         for rows in self._read(self._ledger, ENTRY_COLUMNS, chosen):
             yield entries_of(rows)
 

@@ -11,7 +11,7 @@ stays visible to those, in memory until it is in the tables. One commit at a tim
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -46,11 +46,13 @@ class _Outcome:
     """What a commit makes durable, besides what tables and states froze for themselves.
 
     ``sequences``: the first and last of its uploads. ``told``: it gets a row in ``batches``.
+    ``offsets``: from where a stream goes on after it.
     """
 
     rows: dict[str, list[pa.Table]]
     sequences: tuple[int, int]
     told: bool
+    offsets: Mapping[str, int]
 
 
 class Store:
@@ -100,6 +102,19 @@ class Store:
         self._sequence += 1
         return self._sequence
 
+    def reach(self, sequence: int) -> None:
+        """Sequences come from elsewhere, and are taken up to this one."""
+        self._sequence = max(self._sequence, sequence)
+
+    @property
+    def last_sequence(self) -> int:
+        """The highest sequence that was given or reached."""
+        return self._sequence
+
+    def offset(self, source: str) -> int | None:
+        """From where a source goes on after the last commit; ``None`` if it is new."""
+        return self._committer.tables.offset(source)
+
     def keep(self, digest: bytes, plain: int, frame: bytes) -> None:
         """Take an upload's bytes into the archive, as ``Archive.add``. Raises ``StoreWriteError``.
 
@@ -134,19 +149,24 @@ class Store:
         """The committed rows of a table that are chosen."""
         return self._committer.tables.dataset(table).to_table(filter=chosen)
 
+    def upload(self, sequence: int) -> dict[str, Any] | None:
+        """The row of ``uploads`` of a sequence, committed or not; ``None`` if it is nobody's."""
+        return self._uploads.row(sequence)
+
     def upload_ids(self, sequences: Sequence[int] | np.ndarray) -> list[str]:
         """The uploads of some sequences, committed or not. Raises ``KeyError``."""
         return self._uploads.ids(sequences)
 
-    def commit(self) -> int | None:
+    def commit(self, offsets: Mapping[str, int] | None = None) -> int | None:
         """Make everything staged one durable outcome; gives its number, ``None`` for nothing.
 
-        Raises ``StoreWriteError``; the store is then to be closed and opened anew.
+        ``offsets``: from where a stream goes on after it, by source. Raises ``StoreWriteError``;
+        the store is then to be closed and opened anew.
         """
-        finish = self.begin_commit()
+        finish = self.begin_commit(offsets)
         return finish() if finish else None
 
-    def begin_commit(self) -> Callable[[], int] | None:
+    def begin_commit(self, offsets: Mapping[str, int] | None = None) -> Callable[[], int] | None:
         """Freeze everything staged; gives what makes it one durable outcome, ``None`` for nothing.
 
         That is to be called once, by any thread, before the store is closed; it does as ``commit``.
@@ -158,7 +178,9 @@ class Store:
         if self._uploads.empty:
             return None
         sequences = self._first_sequence, self._sequence
-        outcome = _Outcome(self._staged, sequences, not self._uploads.only_redelivered)
+        outcome = _Outcome(
+            self._staged, sequences, not self._uploads.only_redelivered, offsets or {}
+        )
         self._under_way = True
         self._staged, self._first_sequence = defaultdict(list), self._sequence + 1
         for part in self._parts:
@@ -175,8 +197,9 @@ class Store:
                     # Step 1: the archive
                     self.archive.sync()
                 batch = self._committer.commit(
-                    partial(self._write, outcome), partial(self._save_state, outcome)
-                )
+                    partial(self._write, outcome), partial(self._save_state, outcome),
+                    outcome.offsets,
+                )  # fmt: skip
             except BaseException:
                 self._failed = True
                 for track in self._tracks.values():

@@ -65,6 +65,11 @@ class Uploads:
         known = dict(zip(rows["sequence"].to_pylist(), rows["upload_id"].to_pylist(), strict=True))
         return [known[sequence] for sequence in wanted.tolist()]
 
+    def row(self, sequence: int) -> dict[str, Any] | None:
+        """The row of a sequence, committed or not; ``None`` if it is nobody's."""
+        rows = self._rows.rows_of(np.array([sequence]), UPLOADS.names).to_pylist()
+        return rows[0] if rows else None
+
     def freeze(self) -> None:
         """What waits goes with the commit that is now made."""
         self._staged = self._redelivered = 0

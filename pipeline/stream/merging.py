@@ -24,6 +24,7 @@ from pipeline.outcome import Standing, Verdict
 from pipeline.results import finding_rows, history_rows, visit_changes
 from pipeline.state import State
 from pipeline.stream.gather import Step
+from pipeline.stream.messages import PoisonError
 from pipeline.stream.routing import Reunited, Share, reunited
 from rules.plan import Plan
 from schemas.tables import Track, track_of
@@ -62,7 +63,8 @@ class Part:
 
     ``recounted``: by sequence, how the counts of accepted, warned and rejected records change.
     ``findings`` are rows of that table, but ``stands_upload_id`` holds a sequence as text.
-    ``held``: by sequence, why.
+    ``held``: by sequence, why. ``failed``: sequences whose records could not be merged, a fault of
+    ours: nothing of them is in it.
     """
 
     through: int
@@ -70,6 +72,7 @@ class Part:
     findings: tuple[pa.Table, ...] = ()
     recounted: Mapping[int, tuple[int, int, int]] = field(default_factory=dict)
     held: Mapping[int, TooMany] = field(default_factory=dict)
+    failed: tuple[int, ...] = ()
 
 
 def held_by(questions: Sequence[Question], policy: MergePolicy) -> TooMany | None:
@@ -84,12 +87,12 @@ def held_by(questions: Sequence[Question], policy: MergePolicy) -> TooMany | Non
 def merge_step(
     step: Step[Share], states: States, plans: Plans, policy: MergePolicy, buckets: int
 ) -> Generator[Question, TooMany | None, Part]:
-    """Merge what a step brings; the states are then as after it. Raises ``PoisonError``."""
+    """Merge what a step brings; the states are then as after it."""
     applied, findings = list[Applied](), list[pa.Table]()
     recounted, held = dict[int, tuple[int, int, int]](), dict[int, TooMany]()
+    failed = list[int]()
     for shares in _runs([(sequence, share) for sequence, _, share in step.items]):
-        for group in _alike(shares):
-            together = reunited(group, plans(group[0][1].version))
+        for group, together in _readable(shares, plans, failed):
             sequence, first = group[0]
             if first.months:
                 answer = yield _question(sequence, first, together, states)
@@ -102,7 +105,7 @@ def merge_step(
             applied.append(merged.applied)
             findings.append(merged.findings)
             recounted |= merged.recounted
-    return Part(step.through, tuple(applied), tuple(findings), recounted, held)
+    return Part(step.through, tuple(applied), tuple(findings), recounted, held, tuple(failed))
 
 
 def _runs(shares: list[tuple[int, Share]]) -> Iterator[list[tuple[int, Share]]]:
@@ -119,6 +122,22 @@ def _alike(shares: list[tuple[int, Share]]) -> Iterator[list[tuple[int, Share]]]
 
     for _, group in groupby(sorted(shares, key=kind), key=kind):
         yield list(group)
+
+
+def _readable(
+    shares: list[tuple[int, Share]], plans: Plans, failed: list[int]
+) -> Iterator[tuple[list[tuple[int, Share]], Reunited]]:
+    """Groups with their records; a share whose records don't parse is left out, and noted."""
+    for group in _alike(shares):
+        plan = plans(group[0][1].version)
+        try:
+            yield group, reunited(group, plan)
+        except PoisonError:
+            for one in group:
+                try:
+                    yield [one], reunited([one], plan)
+                except PoisonError:
+                    failed.append(one[0])
 
 
 def _question(sequence: int, share: Share, together: Reunited, states: States) -> Question:

@@ -19,9 +19,11 @@ import orjson
 import pyarrow as pa
 
 from pipeline.outcome import Envelope
+from pipeline.upload_ids import MOMENT_LENGTH
 
 _LENGTH: Final = struct.Struct(">I")
 FORMAT: Final = 1
+CLAIM: Final = "claim"
 
 
 class PoisonError(ValueError):
@@ -32,7 +34,9 @@ class PoisonError(ValueError):
 class Claim:
     """What stands for an upload: where its bytes are, and its envelope.
 
-    ``key`` is an Idempotency-Key; ``release_of`` the sequence at which it was held before.
+    ``refusal`` (code, what stood there in both languages): why it could not be unpacked, so that
+    there are no bytes. ``repeats``: id and sequence of the upload that it repeats. ``released``: it
+    was held, and is to be taken now.
     """
 
     upload_id: str
@@ -45,7 +49,13 @@ class Claim:
     name: str
     address: str | None = None
     refusal: tuple[str, str, str] | None = None
-    release_of: int | None = None
+    repeats: tuple[str, int] | None = None
+    released: bool = False
+
+    @property
+    def twin(self) -> str:
+        """What it shares with an upload that is sent again: all of its id but the moment."""
+        return self.upload_id[MOMENT_LENGTH:]
 
     @property
     def envelope(self) -> Envelope:
@@ -64,8 +74,8 @@ class Claim:
         try:
             known = dict(header)
             known["received_at"] = datetime.fromisoformat(known["received_at"])
-            refusal = known.get("refusal")
-            known["refusal"] = None if refusal is None else tuple(refusal)
+            for name in ("refusal", "repeats"):
+                known[name] = None if known.get(name) is None else tuple(known[name])
             return cls(**known)
         except (KeyError, TypeError, ValueError) as error:
             raise PoisonError("no claim") from error
@@ -79,10 +89,9 @@ def pack(kind: str, header: Mapping[str, Any], blobs: Sequence[bytes] = ()) -> b
     return b"".join([_LENGTH.pack(len(head)), head, *blobs])
 
 
-def unpack(message: bytes | None) -> tuple[str, dict[str, Any], list[bytes]]:
+def unpack(message: bytes) -> tuple[str, dict[str, Any], list[bytes]]:
     """Kind, header and blobs of a message. Raises ``PoisonError``."""
     try:
-        assert message is not None  # noqa: S101
         (length,) = _LENGTH.unpack_from(message)
         header = orjson.loads(message[_LENGTH.size : _LENGTH.size + length])
         if header.pop("format") != FORMAT:
@@ -94,10 +103,23 @@ def unpack(message: bytes | None) -> tuple[str, dict[str, Any], list[bytes]]:
             at += size
         if at != len(message):
             raise PoisonError("cut short")
-    except (AssertionError, struct.error, orjson.JSONDecodeError, KeyError, TypeError,
+    except (struct.error, orjson.JSONDecodeError, KeyError, TypeError,
             AttributeError) as error:  # fmt: skip
         raise PoisonError("no message of ours") from error
     return kind, header, blobs
+
+
+def pack_claim(claim: Claim) -> bytes:
+    """A message of a claim."""
+    return pack(CLAIM, claim.header())
+
+
+def claim_of(message: bytes) -> Claim:
+    """The claim of a message. Raises ``PoisonError``."""
+    kind, header, _ = unpack(message)
+    if kind != CLAIM:
+        raise PoisonError(f"{kind}, not a claim")
+    return Claim.of(header)
 
 
 def pack_table(table: pa.Table) -> bytes:

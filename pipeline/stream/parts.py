@@ -18,17 +18,17 @@ PART, CHECKED, MARK = "part", "checked", "mark"
 @dataclass(frozen=True)
 class Checked:
     """What the check came to for one upload: its row of ``uploads`` as if nothing were merged, and
-    its rows of ``findings``. ``release_of``: the sequence at which it was held before."""
+    its rows of ``findings``. ``first``: the sequence of the upload that it repeats."""
 
     row: dict[str, Any]
     findings: pa.Table | None
-    release_of: int | None = None
+    first: int | None = None
 
 
 def pack_checked(sequence: int, checked: Checked) -> bytes:
     """A message of the check."""
     blobs = [] if checked.findings is None else [pack_table(checked.findings)]
-    header = {"sequence": sequence, "row": checked.row, "release_of": checked.release_of}
+    header = {"sequence": sequence, "row": checked.row, "first": checked.first}
     return pack(CHECKED, header, blobs)
 
 
@@ -36,14 +36,14 @@ def checked_of(header: Mapping[str, Any], blobs: list[bytes]) -> Checked:
     """Back from a message. Raises ``PoisonError``."""
     try:
         findings = unpack_table(blobs[0]) if blobs else None
-        return Checked(dict(header["row"]), findings, header["release_of"])
+        return Checked(dict(header["row"]), findings, header["first"])
     except (KeyError, TypeError) as error:
         raise PoisonError("no check") from error
 
 
-def pack_mark(through: int) -> bytes:
-    """Everything up to this sequence has been delivered."""
-    return pack(MARK, {"through": through})
+def pack_mark(through: int, way: int) -> bytes:
+    """A way has delivered everything up to this sequence."""
+    return pack(MARK, {"through": through, "way": way})
 
 
 def pack_part(part: Part, low: int) -> bytes:
@@ -66,7 +66,7 @@ def pack_part(part: Part, low: int) -> bytes:
         "through": part.through, "low": low, "applied": applied,
         "findings": [keep(table) for table in part.findings if len(table)],
         "recounted": [[at, *counts] for at, counts in part.recounted.items()],
-        "held": [[at, *why] for at, why in part.held.items()],
+        "held": [[at, *why] for at, why in part.held.items()], "failed": part.failed,
     }  # fmt: skip
     return pack(PART, header, [pack_table(table) for table in tables])
 
@@ -86,6 +86,7 @@ def part_of(header: Mapping[str, Any], blobs: list[bytes]) -> tuple[Part, int]:
             header["through"], applied, tuple(tables[at] for at in header["findings"]),
             {at: (a, w, r) for at, a, w, r in header["recounted"]},
             {at: (month, deletes, live) for at, month, deletes, live in header["held"]},
+            tuple(header["failed"]),
         )  # fmt: skip
         return part, int(header["low"])
     except (KeyError, TypeError, ValueError, IndexError) as error:

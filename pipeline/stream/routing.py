@@ -113,7 +113,7 @@ def _asked(
     return {
         upload: tuple(np.unique(month[deleting & (found.upload == upload)]).tolist())
         for upload in np.flatnonzero(deletes > policy.held_above).tolist()
-        if claims[upload].mode == "official" and claims[upload].release_of is None
+        if claims[upload].mode == "official" and not claims[upload].released
     }
 
 

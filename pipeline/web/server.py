@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import orjson
 import uvicorn
 from starlette.types import ASGIApp
 
-from pipeline.taipei import TAIPEI
 from pipeline.web.protocol import BoundedHead
 
 MOST_CONNECTIONS: Final = 2_000  # beyond these 503, so that memory has its bounds
@@ -89,33 +85,3 @@ class _Server(uvicorn.Server):
 
 def _heard(number: int, frame: object) -> None:
     """A signal that was answered by stopping."""
-
-
-class JsonLines(logging.Formatter):
-    """One JSON object a line; what is logged as an object already is merged into it."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """A record as a line."""
-        at = self.formatTime(record)
-        said: dict[str, Any] = {"at": at, "level": record.levelname, "from": record.name}
-        text = record.getMessage()
-        if record.name == "pipeline.web.access":
-            said |= orjson.loads(text)
-        else:
-            said["message"] = text
-        if record.exc_info:
-            said["traceback"] = self.formatException(record.exc_info)
-        return orjson.dumps(said).decode()
-
-    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: ARG002, N802
-        """The moment in Taipei."""
-        return datetime.fromtimestamp(record.created, TAIPEI).isoformat(timespec="milliseconds")
-
-
-def log_as_json(level: int = logging.INFO) -> None:
-    """Let everything be logged to standard error as JSON lines."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(JsonLines())
-    logging.basicConfig(level=level, handlers=[handler], force=True)
-    for noisy in ("uvicorn.error", "httpx", "asyncio"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)

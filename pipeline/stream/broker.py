@@ -1,0 +1,294 @@
+"""Kafka as the workers use it: producing that is heard of, consuming in groups or by place.
+
+Nothing here relies on a group's offsets being right, nor on transactions: what arrives twice is
+dropped by whoever reads it (docs/STREAMING.md).
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Final, NamedTuple, Self
+
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    Producer,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+from pipeline.errors import PipelineError
+
+MOST_MESSAGE_BYTES: Final = 128 << 20  # an upload's records may all be one person's
+_FLUSH_SECONDS: Final = 60.0
+_LINGER: Final = 0.002  # seconds to wait for more once something came
+_RETENTION: Final = "-1"  # of what recovery reads; ops/RUNBOOK.md says when to shorten it
+
+_log = logging.getLogger(__name__)
+
+BEGINNING: Final = OFFSET_BEGINNING
+
+
+class BrokerError(PipelineError):
+    """Kafka can't be reached, or didn't take what was sent."""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Where Kafka is. ``settings`` go to librdkafka as they are, such as those of TLS and SASL."""
+
+    bootstrap: str
+    settings: Mapping[str, str] = field(default_factory=dict)
+    session_ms: int = 10_000
+
+    def of(self, more: Mapping[str, Any]) -> dict[str, Any]:
+        """The settings of a client."""
+        return {
+            "bootstrap.servers": self.bootstrap, "logger": _log, "error_cb": _tell,
+            "broker.address.family": "v4", **self.settings, **more,
+        }  # fmt: skip
+
+
+def make_topics(cluster: Cluster, partitions: Mapping[str, int], replicas: int) -> None:
+    """Make the topics that are not there. Raises ``BrokerError``.
+
+    A topic that has another number of partitions is told: the stream's order depends on it.
+    """
+    admin = AdminClient(cluster.of({}))
+    wanted = [
+        NewTopic(
+            name, count, replicas,
+            config={"max.message.bytes": str(MOST_MESSAGE_BYTES), "retention.ms": _RETENTION},
+        )
+        for name, count in partitions.items()
+    ]  # fmt: skip
+    try:
+        there = admin.list_topics(timeout=_FLUSH_SECONDS).topics
+        missing = [topic for topic in wanted if topic.topic not in there]
+        for made in admin.create_topics(missing).values() if missing else ():
+            _made(made)
+        _wait_for(admin, partitions)
+    except KafkaException as error:
+        raise _unreachable(cluster, error) from error
+
+
+def _made(made: Any) -> None:
+    try:
+        made.result()
+    except KafkaException as error:
+        if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+            raise
+
+
+def _wait_for(admin: AdminClient, partitions: Mapping[str, int]) -> None:
+    """Until the cluster knows its new topics."""
+    until = time.monotonic() + _FLUSH_SECONDS
+    while True:
+        there = admin.list_topics(timeout=_FLUSH_SECONDS).topics
+        counts = {name: len(there[name].partitions) for name in partitions if name in there}
+        for name, count in counts.items():
+            if count and count != partitions[name]:
+                raise BrokerError(
+                    f"主題 {name} 有 {count} 個分割，應為 {partitions[name]}",
+                    f"Topic {name} has {count} partitions and should have {partitions[name]}; "
+                    "the numbers are fixed when a stream is made",
+                )
+        if counts == dict(partitions) or time.monotonic() > until:
+            return
+        time.sleep(0.1)
+
+
+class Received(NamedTuple):
+    """A message that was read, and where it stood."""
+
+    topic: str
+    partition: int
+    offset: int
+    value: bytes
+
+
+class Sender:
+    """Produces; ``flush`` returns when the cluster has everything. Any thread may use it."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._producer = Producer(
+            cluster.of({
+                "enable.idempotence": True, "acks": "all", "linger.ms": 2,
+                "compression.type": "zstd", "message.max.bytes": MOST_MESSAGE_BYTES,
+                "queue.buffering.max.kbytes": 512 << 10,
+            })
+        )  # fmt: skip
+        self._failed: KafkaError | None = None
+
+    def send(self, topic: str, partition: int, value: bytes, key: bytes | None = None) -> None:
+        """Send a message, in the background. ``partition`` -1 leaves it to the key."""
+        while True:
+            try:
+                self._producer.produce(topic, value, key, partition, self._heard)
+            except BufferError:  # as much is under way as may be: wait for some of it
+                self._producer.poll(0.1)
+                continue
+            self._producer.poll(0)
+            return
+
+    def flush(self) -> None:
+        """Wait until everything is with the cluster. Raises ``BrokerError``: then it may be there
+        or not, and is to be sent again."""
+        left = self._producer.flush(_FLUSH_SECONDS)
+        failed, self._failed = self._failed, None
+        if left or failed:
+            raise BrokerError(
+                f"Kafka 未確認收到（{failed or '逾時'}）",
+                f"Kafka has not confirmed what was sent ({failed or 'timeout'})",
+            )
+
+    def _heard(self, error: KafkaError | None, _: Message) -> None:
+        if error is not None:
+            self._failed = error
+
+
+Taken = Callable[[Sequence[int]], Mapping[int, int] | None]
+"""Partitions that came → offsets to start from, or ``None`` for those of the group."""
+
+
+class Reader:
+    """Consumes one topic, as a member of a group or by place. For one thread."""
+
+    def __init__(
+        self, cluster: Cluster, topic: str, *, group: str | None = None, member: str | None = None,
+        taken: Taken | None = None, lost: Callable[[Sequence[int]], None] | None = None,
+    ) -> None:  # fmt: skip
+        self._topic = topic
+        self._taken, self._lost = taken, lost
+        more = {
+            "group.id": group or f"{topic}-by-place",
+            "enable.auto.commit": False,
+            "auto.offset.reset": "earliest",
+            "session.timeout.ms": cluster.session_ms,
+            "heartbeat.interval.ms": max(cluster.session_ms // 4, 200),
+            "partition.assignment.strategy": "cooperative-sticky",
+            "fetch.wait.max.ms": 50,
+            "fetch.message.max.bytes": 8 << 20,
+            "receive.message.max.bytes": 2 * MOST_MESSAGE_BYTES,
+            "queued.max.messages.kbytes": 128 << 10,
+            "allow.auto.create.topics": False,
+        }
+        if member is not None:
+            more["group.instance.id"] = member
+        self._consumer = Consumer(cluster.of(more))
+        if group is not None:
+            self._consumer.subscribe(
+                [topic], on_assign=self._assign, on_revoke=self._revoke, on_lost=self._revoke
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:  # fmt: skip
+        self.close()
+
+    def start_at(self, offsets: Mapping[int, int]) -> None:
+        """Read these partitions, each from an offset on, in no group."""
+        self._consumer.assign([TopicPartition(self._topic, p, at) for p, at in offsets.items()])
+
+    def read(self, most: int, seconds: float) -> list[Received]:
+        """Messages, at most so many: as soon as one is there, and whatever else is there by then;
+        none after some seconds.
+
+        Faults that pass are left to the client, which tries again; others raise ``BrokerError``.
+        """
+        first = self._consumer.poll(seconds)
+        if first is None:
+            return []
+        rest = self._consumer.consume(most - 1, _LINGER) if most > 1 else []
+        return [_received(message) for message in (first, *rest) if _is_good(message)]
+
+    def done(self, offsets: Mapping[int, int]) -> None:
+        """Tell the group from where to go on. Losing that costs reading again, nothing else."""
+        if not offsets:
+            return
+        try:
+            self._consumer.commit(
+                offsets=[TopicPartition(self._topic, p, at) for p, at in offsets.items()],
+                asynchronous=False,
+            )
+        except KafkaException as error:
+            _log.warning("kafka: offsets of %s not kept (%s)", self._topic, error.args[0].name())
+
+    def pause(self, partitions: Iterable[int]) -> None:
+        """Read nothing of these for now."""
+        self._consumer.pause([TopicPartition(self._topic, p) for p in partitions])
+
+    def resume(self, partitions: Iterable[int]) -> None:
+        """Read these again."""
+        self._consumer.resume([TopicPartition(self._topic, p) for p in partitions])
+
+    def lag(self) -> dict[int, int]:
+        """Messages not read yet, by partition read."""
+        behind = {}
+        for place in self._consumer.position(self._consumer.assignment()):
+            _, high = self._consumer.get_watermark_offsets(place, cached=True)
+            if high >= 0 and place.offset >= 0:
+                behind[place.partition] = max(high - place.offset, 0)
+        return behind
+
+    def start_at_last(self) -> None:
+        """Read partition 0 from its last message on, in no group."""
+        low, high = self._consumer.get_watermark_offsets(
+            TopicPartition(self._topic, 0), timeout=_FLUSH_SECONDS
+        )
+        self.start_at({0: max(low, high - 1)})
+
+    def close(self) -> None:
+        """Leave the group."""
+        self._consumer.close()
+
+    def _assign(self, consumer: Consumer, places: list[TopicPartition]) -> None:
+        numbers = [place.partition for place in places]
+        starts = self._taken(numbers) if self._taken and numbers else None
+        if starts is not None:
+            consumer.incremental_assign(
+                [TopicPartition(self._topic, number, starts[number]) for number in numbers]
+            )
+
+    def _revoke(self, _: Consumer, places: list[TopicPartition]) -> None:
+        if self._lost and places:
+            self._lost([place.partition for place in places])
+
+
+def _received(message: Message) -> Received:
+    topic, partition, offset = message.topic(), message.partition(), message.offset()
+    assert topic is not None and partition is not None and offset is not None  # noqa: PT018, S101
+    return Received(topic, partition, offset, message.value() or b"")
+
+
+def _is_good(message: Message) -> bool:
+    error = message.error()
+    if error is not None and error.fatal():
+        raise BrokerError(f"Kafka 錯誤：{error}", f"A fault of Kafka: {error}")
+    if error is not None:
+        _log.warning("kafka: %s", error.name())
+    return error is None
+
+
+def _tell(error: KafkaError) -> None:
+    _log.warning("kafka: %s", error.name())
+
+
+def _unreachable(cluster: Cluster, error: KafkaException) -> BrokerError:
+    return BrokerError(
+        f"無法連上 Kafka {cluster.bootstrap}（{error.args[0].name()}）",
+        f"Kafka at {cluster.bootstrap} can't be reached ({error.args[0].name()})",
+    )

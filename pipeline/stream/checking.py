@@ -1,0 +1,197 @@
+"""``worker validate``: claims → checked uploads → shares for the partitions, and what was found.
+
+Of each way, in its order: what comes of an upload is sent before the mark behind it, so whoever
+sees the mark has seen all of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import pyarrow as pa
+
+from pipeline.batches import Checker, Intake, Part
+from pipeline.core import Processed
+from pipeline.merge import MergePolicy
+from pipeline.outcome import Counts, Refusal
+from pipeline.results import Receipted, finding_rows, upload_row
+from pipeline.stream.broker import Cluster, Reader, Sender
+from pipeline.stream.letters import DeadLetters
+from pipeline.stream.messages import CLAIM, Claim, PoisonError, pack, unpack
+from pipeline.stream.objects import Objects
+from pipeline.stream.parts import MARK, Checked, pack_checked, pack_mark
+from pipeline.stream.routing import shares
+from pipeline.stream.topics import Stream
+from pipeline.unpack import Payload
+from schemas.versions import version_in
+
+SHARE: Final = "share"
+FAILED: Final = "failed"  # the status of an upload that we failed on; it is in no table
+MOST: Final = 400  # messages looked at together
+MOST_BYTES: Final = 32 << 20
+_WAIT_SECONDS: Final = 0.2
+_NOTHING: Final = Counts()
+
+
+@dataclass(frozen=True)
+class Judge:
+    """How uploads are checked, and cut for ``buckets`` of persons.
+
+    ``plan`` is the hash of the plan of 2.0, which answers for what could not be unpacked.
+    """
+
+    checker: Checker
+    plan: str
+    buckets: int
+    policy: MergePolicy
+
+
+@dataclass(frozen=True)
+class _Upload:
+    sequence: int
+    claim: Claim
+
+
+class CheckingWorker:
+    """A member of the group that checks."""
+
+    def __init__(
+        self, cluster: Cluster, stream: Stream, objects: Objects, judge: Judge,
+        *, member: str | None = None,
+    ) -> None:  # fmt: skip
+        self._stream = stream
+        self._objects = objects
+        self._judge = judge
+        self._sender = Sender(cluster)
+        self._letters = DeadLetters(self._sender, stream)
+        self._reader = Reader(
+            cluster, stream.topic("uploads"), group=stream.topic("validate"), member=member
+        )
+
+    def run(self, going: Callable[[], bool]) -> None:
+        """Check until ``going`` says no. Raises ``BrokerError``."""
+        with self._reader:
+            while going():
+                self.turn()
+
+    def turn(self) -> None:
+        """Check what is there, waiting shortly if nothing is.
+
+        Step 1  the uploads' bytes are checked, all ways together, and what came of them is sent
+        Step 2  the marks behind them are sent
+        Step 3  once the cluster has all that, the group is told
+        """
+        messages = self._reader.read(MOST, _WAIT_SECONDS)
+        waiting, marks, size = list[_Upload](), list[tuple[int, int]](), 0
+        for message in messages:
+            try:
+                kind, header, _ = unpack(message.value)
+                if kind == MARK:
+                    marks.append((message.partition, int(header["through"])))
+                    continue
+                if kind != CLAIM:
+                    raise PoisonError(kind)
+                waiting.append(_Upload(header.pop("sequence"), Claim.of(header)))
+            except (PoisonError, KeyError) as poison:
+                self._letters.poison(message, poison)
+                continue
+            size += waiting[-1].claim.size
+            if size > MOST_BYTES:
+                self._check(waiting)
+                waiting, size = [], 0
+        self._check(waiting)
+        for way, through in marks:
+            self._mark(way, through)
+        if messages:
+            self._sender.flush()
+            self._reader.done({m.partition: m.offset + 1 for m in messages})
+
+    def _check(self, uploads: Sequence[_Upload]) -> None:
+        new = [one for one in uploads if not one.claim.repeats]
+        checked = self._judge.checker.check(self._intake(new))
+        for part in checked.parts:
+            self._send_part(part, [new[place] for place in part.places])
+        for place, payload in enumerate(checked.intake.uploads):
+            if payload.refusal:
+                self._send_refused(new[place], payload.refusal)
+        for place, fault in checked.failed.items():
+            one = new[place]
+            self._letters.failed(one.claim, one.sequence, fault)
+            self._send(one, _bare(one) | {"status": FAILED})
+        for one in uploads:
+            if one.claim.repeats:
+                self._send(one, _bare(one) | {"redelivery_of": one.claim.repeats[0]})
+
+    def _intake(self, uploads: Sequence[_Upload]) -> Intake:
+        claims = [one.claim for one in uploads]
+        return Intake(
+            [self._payload(claim) for claim in claims], [claim.envelope for claim in claims],
+            [claim.upload_id for claim in claims], archived=True,
+        )  # fmt: skip
+
+    def _payload(self, claim: Claim) -> Payload:
+        digest = bytes.fromhex(claim.sha256)
+        if claim.refusal is not None:
+            code, zh, en = claim.refusal
+            return Payload(claim.name, b"", digest, Refusal(code, 0, 1, 1, zh, en))
+        return Payload(claim.name, self._objects.read(claim.sha256, claim.size), digest)
+
+    def _send_part(self, part: Part, uploads: Sequence[_Upload]) -> None:
+        processed, judge = part.processed, self._judge
+        claims = [
+            replace(one.claim, institution=envelope.institution)
+            for one, envelope in zip(uploads, processed.envelopes, strict=True)
+        ]
+        sequences = [one.sequence for one in uploads]
+        records = self._stream.topic("records")
+        for sequence, of, share in shares(
+            processed, claims, sequences, judge.buckets, self._stream.partitions, judge.policy
+        ):
+            header = share.header | {"way": self._stream.way_of(sequence), "sequence": sequence}
+            self._sender.send(records, of, pack(SHARE, header, share.records))
+        receipted = [_receipted(one, claim) for one, claim in zip(uploads, claims, strict=True)]
+        findings = finding_rows(processed, receipted)
+        for place, one in enumerate(uploads):
+            rows = processed.findings_of(place)
+            own = findings.slice(rows.start, rows.stop - rows.start)
+            self._send(one, _row(processed, place, receipted[place]), own)
+
+    def _send_refused(self, one: _Upload, refusal: Refusal) -> None:
+        row = upload_row(_receipted(one, one.claim), refusal, _NOTHING, self._judge.plan)
+        self._send(one, row)
+
+    def _send(self, one: _Upload, row: dict[str, Any], findings: pa.Table | None = None) -> None:
+        found = findings if findings is not None and len(findings) else None
+        checked = Checked(row, found, one.claim.repeats[1] if one.claim.repeats else None)
+        self._sender.send(
+            self._stream.topic("verdicts"), self._verdicts(self._stream.way_of(one.sequence)),
+            pack_checked(one.sequence, checked),
+        )  # fmt: skip
+
+    def _mark(self, way: int, through: int) -> None:
+        mark = pack_mark(through, way)
+        for of in range(self._stream.partitions):
+            self._sender.send(self._stream.topic("records"), of, mark)
+        self._sender.send(self._stream.topic("verdicts"), self._verdicts(way), mark)
+
+    def _verdicts(self, way: int) -> int:
+        return self._stream.partitions + way
+
+
+def _receipted(one: _Upload, claim: Claim) -> Receipted:
+    return Receipted(claim.upload_id, claim.name, claim.sha256, one.sequence, claim.envelope)
+
+
+def _row(processed: Processed, place: int, one: Receipted) -> dict[str, Any]:
+    return upload_row(
+        one, processed.refusals[place], processed.counts(place), processed.plan.hash,
+        version=version_in(processed.batch.layout).number, encoding=processed.encodings[place],
+        parser=processed.parsers[place],
+    )  # fmt: skip
+
+
+def _bare(one: _Upload) -> dict[str, Any]:
+    """The row of an upload of which nothing is checked."""
+    return upload_row(_receipted(one, one.claim), None, _NOTHING, "")

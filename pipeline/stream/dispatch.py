@@ -1,0 +1,87 @@
+"""The dispatcher: claims from ``intake``, in order, to their ways, with marks behind them.
+
+One leader at a time, but correctness does not rest on it: a claim that is dispatched twice is known
+by its sequence, and a mark says no more than what lies before it in its partition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+from pipeline.stream.broker import Cluster, Reader, Sender
+from pipeline.stream.letters import DeadLetters
+from pipeline.stream.messages import CLAIM, PoisonError, claim_of, pack
+from pipeline.stream.parts import pack_mark
+from pipeline.stream.progress import Progress
+from pipeline.stream.topics import Stream
+from pipeline.stream.twins import Twins
+
+MOST: Final = 500  # claims between two marks
+_WAIT_SECONDS: Final = 0.2
+
+
+class Dispatcher:
+    """Dispatches while it is the leader.
+
+    ``window``: how many uploads it may be ahead of the recorder; that bounds what all others hold.
+    """
+
+    def __init__(
+        self, cluster: Cluster, stream: Stream, *, window: int, member: str | None = None
+    ) -> None:
+        self._stream = stream
+        self._window = window
+        self._last = stream.base
+        self._waits = False
+        self._sender = Sender(cluster)
+        self._letters = DeadLetters(self._sender, stream)
+        self._progress = Progress(cluster, stream)
+        self._twins = Twins(cluster, stream)
+        self._reader = Reader(
+            cluster, stream.topic("intake"), group=stream.topic("dispatch"), member=member
+        )
+
+    def run(self, going: Callable[[], bool]) -> None:
+        """Dispatch until ``going`` says no. Raises ``BrokerError``."""
+        with self._reader, self._progress:
+            while going():
+                self.turn()
+
+    def turn(self) -> None:
+        """Dispatch what is there, waiting shortly if nothing is. Raises ``BrokerError``.
+
+        Step 1  claims to their ways
+        Step 2  a mark behind them, on every way
+        Step 3  once the cluster has all that, the group is told
+        """
+        self._keep_to_the_window()
+        messages = self._reader.read(MOST, _WAIT_SECONDS)
+        if not messages:
+            return
+        for message in messages:
+            self._last = self._stream.sequence_of(message.offset)
+            try:
+                claim = claim_of(message.value)
+            except PoisonError as poison:
+                self._letters.poison(message, poison)
+                self._twins.passed(message.offset)
+                continue
+            first = self._twins.first(message.offset, claim)
+            header = replace(claim, repeats=first).header()
+            way = self._stream.way_of(self._last)
+            self._send(way, pack(CLAIM, header | {"sequence": self._last}))
+        for way in range(self._stream.ways):
+            self._send(way, pack_mark(self._last, way))
+        self._sender.flush()
+        self._reader.done({0: messages[-1].offset + 1})
+
+    def _send(self, way: int, value: bytes) -> None:
+        self._sender.send(self._stream.topic("uploads"), way, value)
+
+    def _keep_to_the_window(self) -> None:
+        waits = self._last - self._progress.through() > self._window
+        if waits != self._waits:
+            (self._reader.pause if waits else self._reader.resume)([0])
+            self._waits = waits

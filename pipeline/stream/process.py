@@ -1,0 +1,92 @@
+"""What the processes of a stream are made of, from a store, a cluster and the settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from filelock import FileLock
+
+from pipeline.batches import Checker
+from pipeline.limits import LIMITS, Limits
+from pipeline.merge import MergePolicy
+from pipeline.reference.kept import read_snapshot
+from pipeline.store.layout import layout_of
+from pipeline.store.opening import config_of
+from pipeline.stream.broker import Cluster, make_topics
+from pipeline.stream.checking import CheckingWorker, Judge
+from pipeline.stream.dispatch import Dispatcher
+from pipeline.stream.merge_worker import MergeWorker, Merging
+from pipeline.stream.objects import Objects
+from pipeline.stream.recorder import Pace, Recorder
+from pipeline.stream.topics import Stream, begin_stream
+from pipeline.stream.worker import Stop, work
+from rules import load_plan
+from schemas import V2
+
+WINDOW = 20_000
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a process of a stream runs.
+
+    ``member`` names it for good (static membership; its states are kept under its name), else it
+    is one of many and builds its states anew. ``window``: uploads the dispatcher may be ahead.
+    """
+
+    cluster: Cluster
+    store_uri: str
+    member: str | None = None
+    replicas: int = 1
+    window: int = WINDOW
+    pace: Pace = field(default_factory=Pace)
+    policy: MergePolicy = field(default_factory=MergePolicy)
+    utf8: bool = False
+    limits: Limits = LIMITS
+
+
+def open_stream(options: Options) -> Stream:
+    """The stream into the store, its topics made. Raises ``BrokerError``, ``StoreUnusableError``."""
+    stream = begin_stream(layout_of(options.store_uri))
+    make_topics(options.cluster, stream.topics, options.replicas)
+    return stream
+
+
+def run_validate(options: Options, stop: Stop) -> None:
+    """Check, and dispatch while leading, until told to stop."""
+    stream, layout = open_stream(options), layout_of(options.store_uri)
+    plan = load_plan()
+    judge = Judge(
+        Checker(
+            lambda version: plan if version is V2 else load_plan(version=version.number),
+            utf8=options.utf8, limits=options.limits, references=read_snapshot(layout),
+        ),
+        plan.hash, config_of(layout).buckets, options.policy,
+    )  # fmt: skip
+    cluster, member = options.cluster, options.member
+    work(stop, [
+        lambda: CheckingWorker(cluster, stream, Objects(layout), judge, member=member),
+        lambda: Dispatcher(cluster, stream, window=options.window, member=member),
+    ])  # fmt: skip
+
+
+def run_merge(options: Options, stop: Stop) -> None:
+    """Merge, and record while leading, until told to stop."""
+    stream, layout = open_stream(options), layout_of(options.store_uri)
+    cluster, member = options.cluster, options.member
+    with TemporaryDirectory(prefix="nhi-upload-") as passing:
+        folder = Path(passing)
+        if member is not None:
+            folder = layout.root / "state" / "workers" / member
+            folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / "lock"):  # two of one name would write one state
+            merging = Merging(
+                lambda number: load_plan(version=number), options.policy,
+                config_of(layout).buckets, folder,
+            )  # fmt: skip
+            work(stop, [
+                lambda: MergeWorker(cluster, stream, layout, merging, member=member),
+                lambda: Recorder(cluster, stream, layout, options.pace, member=member),
+            ])  # fmt: skip

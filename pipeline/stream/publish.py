@@ -1,0 +1,61 @@
+"""Uploads into a stream: their bytes to the archive, then their claims to ``intake``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from pipeline.outcome import Channel, Mode
+from pipeline.stream.broker import Sender
+from pipeline.stream.messages import Claim, pack_claim
+from pipeline.stream.objects import Objects
+from pipeline.stream.topics import Stream
+from pipeline.unpack import Payload
+from pipeline.upload_ids import upload_id_of
+
+TOGETHER = 200  # uploads between two waits for the cluster
+
+
+@dataclass(frozen=True)
+class How:
+    """How uploads come. ``received_at`` stands for the clock; ``institution`` for a credential."""
+
+    mode: Mode = "official"
+    channel: Channel = "web-api"
+    institution: str | None = None
+    received_at: datetime | None = None
+
+
+def claim_for(payload: Payload, how: How) -> Claim:
+    """The claim of a file. Sent again, a file of the same name and bytes is known by its id."""
+    received = how.received_at or datetime.now(UTC)
+    told = (how.mode, how.institution or "", payload.name, payload.sha256.hex())
+    refusal = payload.refusal
+    return Claim(
+        upload_id_of(received, "\0".join(told).encode()), payload.sha256.hex(), len(payload.data),
+        received, how.institution, how.channel, how.mode, payload.name,
+        refusal=(refusal.code, refusal.detail_zh, refusal.detail_en) if refusal else None,
+    )  # fmt: skip
+
+
+def publish(
+    uploads: Iterable[Payload], how: How, objects: Objects, sender: Sender, stream: Stream
+) -> Iterable[str]:
+    """Send uploads in order; gives the upload id of each once the cluster has it.
+
+    Raises ``StoreWriteError``, ``BrokerError``: what was given is sent, the rest may be sent again.
+    """
+    waiting: list[str] = []
+    for payload in uploads:
+        claim = claim_for(payload, how)
+        if payload.refusal is None:
+            objects.keep(claim.sha256, payload.data)
+        sender.send(stream.topic("intake"), 0, pack_claim(claim))
+        waiting.append(claim.upload_id)
+        if len(waiting) >= TOGETHER:
+            sender.flush()
+            yield from waiting
+            waiting = []
+    sender.flush()
+    yield from waiting

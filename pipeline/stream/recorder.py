@@ -1,0 +1,199 @@
+"""The recorder: what all partitions came to, barrier by barrier, into the store; and the receipts.
+
+One at a time: the leader of its group, who also holds the store.
+
+    Step 1  a barrier is reached: its rows are staged, in the order of sequences
+    Step 2  its receipts are sent, and how far the recorder is
+    Step 3  now and then all that is staged is committed, with the offsets to go on from
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final
+
+from pipeline.store.layout import Layout
+from pipeline.store.store import Store, open_store
+from pipeline.stream.broker import Cluster, Reader, Received, Sender
+from pipeline.stream.gather import Gather, Step
+from pipeline.stream.letters import DeadLetters
+from pipeline.stream.lowest import Lowest
+from pipeline.stream.merging import Part
+from pipeline.stream.messages import PoisonError, unpack
+from pipeline.stream.parts import CHECKED, MARK, PART, Checked, checked_of, part_of
+from pipeline.stream.progress import tell_progress
+from pipeline.stream.receipts import send_receipt
+from pipeline.stream.staging import stage
+from pipeline.stream.standing import records_source, through_source, verdicts_source
+from pipeline.stream.topics import Stream
+
+MOST: Final = 1_000
+_WAIT_SECONDS: Final = 0.1
+_LEADER_SECONDS: Final = 0.5
+
+Item = tuple[Part, int] | Checked
+"""What a partition came to, with from where its records would be read again; or the check."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Pace:
+    """When to commit: after ``seconds``, or so many ``uploads``; one commit at a time."""
+
+    seconds: float = 60.0
+    uploads: int = 20_000
+
+
+class Recorder:
+    """A candidate for recording; records while it is the leader."""
+
+    def __init__(
+        self, cluster: Cluster, stream: Stream, layout: Layout, pace: Pace,
+        *, member: str | None = None,
+    ) -> None:  # fmt: skip
+        self._cluster, self._stream, self._layout, self._pace = cluster, stream, layout, pace
+        self._leads = False
+        self._leader = Reader(
+            cluster, stream.topic("progress"), group=stream.topic("record"), member=member,
+            taken=self._take, lost=self._lose,
+        )  # fmt: skip
+
+    def run(self, going: Callable[[], bool]) -> None:
+        """Record while leading, until ``going`` says no.
+
+        Raises ``BrokerError`` and what ``open_store`` and ``Store.commit`` raise.
+        """
+        with self._leader:
+            while going():
+                self._leader.read(MOST, _LEADER_SECONDS)
+                if self._leads:
+                    self._record(lambda: going() and self._still_leads())
+
+    def _still_leads(self) -> bool:
+        self._leader.read(MOST, 0)
+        return self._leads
+
+    def _take(self, _: object) -> None:
+        self._leads = True
+
+    def _lose(self, _: object) -> None:
+        self._leads = False
+
+    def _record(self, going: Callable[[], bool]) -> None:
+        with open_store(self._layout.root) as store:
+            _log.info("recording from sequence %s", store.offset(through_source(self._stream)))
+            with Recording(self._cluster, self._stream, store, self._pace) as recording:
+                while going():
+                    recording.turn()
+                recording.finish()
+
+
+class Recording:
+    """A leader at work on an open store."""
+
+    def __init__(self, cluster: Cluster, stream: Stream, store: Store, pace: Pace) -> None:
+        self._stream, self._store, self._pace = stream, store, pace
+        count = stream.partitions + stream.ways
+        starts = {at: store.offset(verdicts_source(stream, at)) or 0 for at in range(count)}
+        through = store.offset(through_source(stream))
+        self._gather = Gather[Item](range(count), stream.base if through is None else through)
+        self._lowest = {at: Lowest(start) for at, start in starts.items()}
+        self._records = dict[int, int]()
+        self._staged, self._since = 0, time.monotonic()
+        self._committing: Future[int] | None = None
+        self._thread = ThreadPoolExecutor(1, "commit")
+        self._sender = Sender(cluster)
+        self._letters = DeadLetters(self._sender, stream)
+        self._reader = Reader(cluster, stream.topic("verdicts"))
+        self._reader.start_at(starts)
+
+    def __enter__(self) -> Recording:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._reader.close()
+        self._thread.shutdown()
+
+    def turn(self) -> None:
+        """Record what is there, waiting shortly if nothing is."""
+        for message in self._reader.read(MOST, _WAIT_SECONDS):
+            self._note(message)
+        steps = list(self._gather.steps())
+        for step in steps:
+            self._stage(step)
+        if steps:
+            tell_progress(self._sender, self._stream, self._gather.after)
+            self._sender.flush()
+        self._commit_if_due()
+
+    def finish(self) -> None:
+        """Commit what is staged."""
+        self._wait()
+        self._store.commit(self._offsets())
+
+    def _note(self, message: Received) -> None:
+        at, gather, lowest = message.partition, self._gather, self._lowest[message.partition]
+        try:
+            kind, header, blobs = unpack(message.value)
+            if kind == PART:
+                part, low = part_of(header, blobs)
+                lowest.read(message.offset, part.through)
+                gather.add(at, part.through, (part, low))
+                gather.mark(at, part.through)
+            elif kind == CHECKED:
+                lowest.read(message.offset, header["sequence"])
+                gather.add(at, header["sequence"], checked_of(header, blobs))
+            elif kind == MARK:
+                lowest.read(message.offset, header["through"])
+                gather.mark(at, header["through"])
+            else:
+                raise PoisonError(kind)
+        except (PoisonError, KeyError) as poison:
+            self._letters.poison(message, poison)
+            lowest.read(message.offset, 0)
+
+    def _stage(self, step: Step[Item]) -> None:
+        checked, parts = list[tuple[int, Checked]](), list[Part]()
+        for sequence, way, item in step.items:
+            if isinstance(item, Checked):
+                checked.append((sequence, item))
+            else:
+                part, self._records[way] = item
+                parts.append(part)
+        for receipt in stage(self._store, checked, parts):
+            send_receipt(self._sender, self._stream, receipt)
+        self._staged += len(checked)
+
+    def _commit_if_due(self) -> None:
+        if self._committing is not None and self._committing.done():
+            self._wait()
+        full = self._staged >= self._pace.uploads
+        if full:  # more is not taken before there is room
+            self._wait()
+        due = time.monotonic() - self._since >= self._pace.seconds
+        if (due or full) and self._staged and self._committing is None:
+            finish = self._store.begin_commit(self._offsets())
+            self._staged, self._since = 0, time.monotonic()
+            if finish is not None:
+                self._committing = self._thread.submit(finish)
+
+    def _wait(self) -> None:
+        """Until a commit under way is done. Raises what it raised."""
+        if self._committing is not None:
+            self._committing.result()
+            self._committing = None
+
+    def _offsets(self) -> dict[str, int]:
+        """From where to go on after what is staged now."""
+        stream, through = self._stream, self._gather.after
+        verdicts = {
+            verdicts_source(stream, at): lowest.finished(through)
+            for at, lowest in self._lowest.items()
+        }
+        records = {records_source(stream, at): low for at, low in self._records.items()}
+        return {through_source(stream): through, **verdicts, **records}

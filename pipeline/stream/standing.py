@@ -1,0 +1,55 @@
+"""Where a stream stands in its store: what the last commit of the tables holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pyarrow.compute as pc
+
+from pipeline.store.delta import DeltaTables
+from pipeline.store.layout import Layout
+from pipeline.stream.topics import Stream
+
+
+@dataclass(frozen=True)
+class Standing:
+    """``through``: the sequence up to which the tables hold everything; ``versions``: those of the
+    tables that belong together then; ``records``: by partition, from where its merge goes on."""
+
+    through: int
+    versions: Mapping[str, int]
+    records: Mapping[int, int]
+
+
+def records_source(stream: Stream, partition: int) -> str:
+    """The name under which a commit tells how far the records of a partition are merged."""
+    return f"{stream.topic('records')}-{partition}"
+
+
+def verdicts_source(stream: Stream, partition: int) -> str:
+    """The name under which a commit tells how far a partition of the verdicts is recorded."""
+    return f"{stream.topic('verdicts')}-{partition}"
+
+
+def through_source(stream: Stream) -> str:
+    """The name under which a commit tells the sequence up to which everything is recorded."""
+    return f"{stream.topic('verdicts')}-through"
+
+
+def standing_of(layout: Layout, stream: Stream) -> Standing:
+    """Where a stream stands, told without holding the store.
+
+    ``uploads`` is committed last, so what it tells is in every table, at the versions that the row
+    of ``batches`` names.
+    """
+    now = DeltaTables(layout)
+    through = now.offset(through_source(stream))
+    records = {
+        partition: now.offset(records_source(stream, partition)) or 0
+        for partition in range(stream.partitions)
+    }
+    batch, known = now.committed("uploads"), DeltaTables(layout).dataset("batches")
+    rows = known.to_table(filter=pc.field("batch") <= batch).sort_by([("batch", "descending")])
+    versions = dict(rows.slice(0, 1).to_pylist()[0]["versions"]) if len(rows) else {}
+    return Standing(stream.base if through is None else through, versions, records)

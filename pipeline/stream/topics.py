@@ -1,0 +1,82 @@
+"""What a stream is: its topics, and what was fixed when it began (``STORE/stream.json``)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Final
+
+from pipeline.errors import StoreUnusableError
+from pipeline.store.layout import Layout, write_durably
+from pipeline.store.opening import open_tables
+
+NAME: Final = "stream.json"
+WAYS: Final = 8
+PARTITIONS: Final = 8
+RECEIPTS: Final = 8
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A stream into one store. ``base``: the highest sequence the store had when it began.
+
+    ``ways`` and ``partitions`` are fixed: order and state depend on them.
+    """
+
+    base: int
+    prefix: str = "nhi-"
+    ways: int = WAYS
+    partitions: int = PARTITIONS
+
+    @property
+    def topics(self) -> dict[str, int]:
+        """Every topic and its number of partitions."""
+        counts = {
+            "intake": 1, "uploads": self.ways, "records": self.partitions, "holds": 1,
+            "verdicts": self.partitions + self.ways, "receipts": RECEIPTS, "progress": 1, "dead": 1,
+        }  # fmt: skip
+        return {self.prefix + name: count for name, count in counts.items()}
+
+    def topic(self, name: str) -> str:
+        """The full name of a topic."""
+        return self.prefix + name
+
+    def sequence_of(self, offset: int) -> int:
+        """The sequence of a claim by its offset in ``intake``."""
+        return self.base + offset + 1
+
+    def way_of(self, sequence: int) -> int:
+        """The way an upload takes."""
+        return sequence % self.ways
+
+
+def stream_of(layout: Layout) -> Stream | None:
+    """The stream into a store, ``None`` if it takes uploads otherwise.
+
+    Raises ``StoreUnusableError``.
+    """
+    path = layout.root / NAME
+    try:
+        return Stream(**json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError) as error:
+        raise StoreUnusableError(
+            f"{path} 無法讀取，請由備份還原", f"{path} can't be read; restore it from a backup"
+        ) from error
+
+
+def begin_stream(layout: Layout, **fixed: object) -> Stream:
+    """The stream into a store, made now if there is none; the store too.
+
+    ``fixed`` are values of ``Stream`` for a new one. Raises what ``open_tables`` raises.
+    """
+    found = stream_of(layout)
+    if found is not None:
+        return found
+    with open_tables(layout.root, buckets=PARTITIONS) as committer:
+        found = stream_of(layout)  # somebody else may have been first
+        if found is None:
+            found = Stream(committer.last_sequence, **fixed)  # type: ignore[arg-type]
+            write_durably(layout.root / NAME, json.dumps(asdict(found)).encode())
+    return found
