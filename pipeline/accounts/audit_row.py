@@ -18,7 +18,7 @@ NO_HASH: Final = "0" * 64
 _MAX_OBJECT: Final = 200
 _MAX_VALUE: Final = 500
 # Ids and hashes of ours, in which a run of digits is chance and not somebody's id.
-_OURS: Final = re.compile(r"0[0-9A-HJKMNP-TV-Z]{25}|[0-9a-f]{64}")
+_OURS: Final = re.compile(r"(?<![0-9A-Za-z])(0[0-9A-HJKMNP-TV-Z]{25}|[0-9a-f]{64})(?![0-9A-Za-z])")
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,8 @@ def row_hash(*columns: str | int | None) -> str:
 
 def clean(text: str, most: int = _MAX_OBJECT) -> str:
     """A text as the log may hold it: people's ids masked, no control characters, not too long."""
-    shown = text if _OURS.fullmatch(text) else without_ids(text)
+    parts = _OURS.split(text)  # what is ours stands at the odd places
+    shown = "".join(part if n % 2 else without_ids(part) for n, part in enumerate(parts))
     return "".join(c if c.isprintable() else "�" for c in shown[:most])
 
 
