@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from dataclasses import fields as dataclass_fields
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any, Final
 
 import polars as pl
@@ -20,6 +20,7 @@ from pipeline.outcome import Counts
 from pipeline.store.kept import KeptTables
 from pipeline.stored import Row
 from pipeline.taipei import TAIPEI
+from pipeline.upload_ids import is_upload_id
 
 MOST_ROWS: Final = 500
 COUNTS: Final = tuple(f.name for f in dataclass_fields(Counts))
@@ -138,9 +139,11 @@ def _behind(rows: pl.DataFrame, cursor: str | None) -> pl.DataFrame:
     if cursor is None:
         return rows
     moment, _, upload_id = cursor.partition("~")
-    at = datetime.fromtimestamp(int(moment) / 1e6, UTC)
-    later = pl.col("received_at") < at
-    return rows.filter(later | ((pl.col("received_at") == at) & (pl.col("upload_id") < upload_id)))
+    if not (moment.isascii() and moment.isdigit() and is_upload_id(upload_id)):
+        raise ValueError("no cursor of a result list")
+    at = pl.col("received_at").dt.epoch("us")
+    same = (at == int(moment)) & (pl.col("upload_id") < upload_id)
+    return rows.filter((at < int(moment)) | same)
 
 
 def _cursor(row: Row) -> str:
