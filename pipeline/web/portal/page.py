@@ -6,6 +6,7 @@ language is ``?lang=zh|en``, kept in a cookie; without one it is 繁體中文.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import date, datetime
 from functools import cache
@@ -19,6 +20,7 @@ from starlette.responses import HTMLResponse, Response
 from pipeline.report.masking import masked, without_ids
 from pipeline.taipei import TAIPEI
 from pipeline.version import ENGINE
+from pipeline.web.portal.dates import read_day
 from pipeline.web.portal.navigation import Link, links_for
 from pipeline.web.portal.notices import take_notice
 from pipeline.web.portal.static_files import static_url
@@ -27,6 +29,7 @@ Language = Literal["zh", "en"]
 _COOKIE: Final = "lang"
 _A_YEAR_SECONDS: Final = 365 * 24 * 3600
 _ROC_EPOCH: Final = 1911
+_VISIT_MOMENT: Final = re.compile(r"[0-9]{13}")
 
 
 def language(request: Request) -> Language:
@@ -47,6 +50,7 @@ def page(
     """A template as an answer. ``values`` are its own; these are there besides:
 
     ``t(zh, en)``, ``lang``, ``day(date)`` and ``moment(datetime)`` as the reader writes them,
+    ``visit_moment(text)`` for a visit's moment as it was sent,
     ``session`` (``None`` without one), ``who``, ``csrf``, ``navigation``, ``notice``,
     ``switch`` (this page in the other language), ``static(name)``.
     """
@@ -63,6 +67,7 @@ def page(
             lang=lang,
             day=lambda one: day_text(one, lang),
             moment=lambda one: moment_text(one, lang),
+            visit_moment=lambda digits: visit_moment_text(digits, lang),
             session=session,
             who=who,
             csrf=session.csrf if session is not None else values.get("csrf", ""),
@@ -100,6 +105,12 @@ def moment_text(moment: datetime, lang: Language) -> str:
     """An aware moment in Taipei: 113/03/20 21:00; in English 2024-03-20 21:00."""
     here = moment.astimezone(TAIPEI)
     return f"{day_text(here.date(), lang)} {here:%H:%M}"
+
+
+def visit_moment_text(digits: str, lang: Language) -> str:
+    """A visit's moment as it was sent: 1130320093000 is 113/03/20 09:30; what is none, as it is."""
+    day = read_day(digits[:7]) if _VISIT_MOMENT.fullmatch(digits) else None
+    return f"{day_text(day, lang)} {digits[7:9]}:{digits[9:11]}" if day else digits
 
 
 def _switch(request: Request, lang: Language) -> str:

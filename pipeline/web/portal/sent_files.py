@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from fastapi import Request
-from starlette.datastructures import FormData, UploadFile
+from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from pipeline.limits import Limits
@@ -43,8 +43,8 @@ class FormWithFiles(Form):
         return [one for one in found if isinstance(one, UploadFile) and (one.filename or one.size)]
 
 
-async def signed_files(request: Request, session: PageSession) -> FormWithFiles:
-    """A form with files, of who is signed in.
+async def signed_files(request: Request, session: PageSession) -> AsyncIterator[FormWithFiles]:
+    """A form with files, of who is signed in; its files are closed after the answer.
 
     A script's token is in a header and looked at before the files come. Raises ``Problem``.
     """
@@ -57,9 +57,12 @@ async def signed_files(request: Request, session: PageSession) -> FormWithFiles:
         ).parse()
     except (MultiPartException, KeyError):
         raise Problem("bad-request") from None
-    if header is None:
-        check_csrf(session, _token(fields))
-    return FormWithFiles(session, fields)
+    try:
+        if header is None:
+            check_csrf(session, fields.get(CSRF_FIELD))
+        yield FormWithFiles(session, fields)
+    finally:
+        await fields.close()
 
 
 def payloads_of(file: UploadFile, limits: Limits) -> Iterator[Payload]:
@@ -85,7 +88,3 @@ def shown_file_name(name: str | None) -> str:
     """A file's own name without folders and without what can't be shown."""
     last = re.split(r"[/\\]", unicodedata.normalize("NFC", name or ""))[-1]
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in last)[:_MOST_NAME]
-
-
-def _token(fields: FormData) -> object:
-    return fields.get(CSRF_FIELD)

@@ -5,7 +5,6 @@ Values that identify a person are masked here, so a template can't forget it.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -22,7 +21,6 @@ from schemas import version_in
 RECORDS_A_PAGE: Final = 25
 _VALUE_CHARACTERS: Final = 60
 _SEVERITIES: Final = ("refuse", "reject", "warn")
-_MOMENT: Final = re.compile(r"[0-9]{13}")
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,7 @@ class ShownFinding:
 
 @dataclass(frozen=True)
 class ShownRecord:
-    """A record with findings; ``moment`` and ``person`` (masked) help to find it at the desk."""
+    """A record with findings; its ``moment`` (as sent) and ``person`` (masked) help to find it."""
 
     number: int
     moment: str
@@ -116,15 +114,8 @@ def chosen(answer: Answer, code: str, field: str, page: int) -> Chosen:
 def shown_record(answer: Answer, number: int, findings: Iterable[Finding]) -> ShownRecord:
     """A record with its findings."""
     shown = tuple(shown_finding(answer.plan, one) for one in findings)
-    moment = visit_moment(_value(answer, number, "M11"))
-    return ShownRecord(number, moment, _value(answer, number, "M03"), shown)
-
-
-def visit_moment(digits: str) -> str:
-    """A visit's moment as people write it: 1130320093000 is 113/03/20 09:30."""
-    if not _MOMENT.fullmatch(digits):
-        return digits
-    return f"{digits[:3]}/{digits[3:5]}/{digits[5:7]} {digits[7:9]}:{digits[9:11]}"
+    moment, person = (_value(answer, number, name) for name in ("M11", "M03"))
+    return ShownRecord(number, moment, person, shown)
 
 
 def shown_finding(plan: Plan, one: Finding) -> ShownFinding:

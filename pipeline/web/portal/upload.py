@@ -18,7 +18,7 @@ from pipeline.report.masking import without_ids
 from pipeline.report.printable import printable
 from pipeline.taipei import TAIPEI
 from pipeline.web.downloads import Shape, download, encrypted_download
-from pipeline.web.house import House, HouseOf
+from pipeline.web.house import House, HouseOf, house_of
 from pipeline.web.identity import PageSession
 from pipeline.web.portal.forms import SignedForm
 from pipeline.web.portal.notices import leave_notice
@@ -26,9 +26,10 @@ from pipeline.web.portal.page import language, page
 from pipeline.web.portal.shown_findings import chosen, faults, standing
 from pipeline.web.portal.verdict_words import FAILED, WAITING, Headline, headline
 from pipeline.web.portal.words import MODES, SHORT_CHANNELS
-from pipeline.web.zip_passwords import zip_password
+from pipeline.web.zip_passwords import ID_WARNING, ID_WARNING_ZH, zip_password
 
 router = APIRouter(include_in_schema=False)
+_ID_WARNING: Final = (ID_WARNING_ZH, ID_WARNING)
 _WAIT_SECONDS: Final = 8.0  # that a script's question stays open for an outcome
 
 
@@ -44,6 +45,8 @@ def upload(
 ) -> Response:
     """What became of an upload; with a code and field only the records that have them."""
     receipt = house.desk.receipt(session.who, upload_id)
+    if session.who.of_insurer:
+        house.accounts.audit.append(session.who.id, "upload.seen", upload_id, receipt.institution)
     return _page(request, receipt, code=code, field=field, number=number)
 
 
@@ -163,6 +166,7 @@ def _page(
         ended=receipt.ended,
         ends_on=receipt.ends_at.astimezone(TAIPEI).date(),
         zip_errors=zip_errors,
+        id_warning=_ID_WARNING if house_of(request).settings.id_as_password else None,
         modes=MODES,
         channels=SHORT_CHANNELS,
         **found,

@@ -23,6 +23,15 @@ class Headline:
     todo_en: str = ""
 
 
+_MEND_AND_SEND: Final = (
+    "請依下表修正退件的紀錄；修正後只需重送這些紀錄，已收下的不必重送。",
+    "Correct the rejected records as the table says and send them again; "
+    "what was taken need not be sent again.",
+)
+_MEND_AND_TRY: Final = (
+    "請依下表修正後再試檢一次，沒有退件再上傳。",
+    "Correct the records as the table says, try again, and send the file once none is rejected.",
+)
 WAITING: Final = Headline(
     "note",
     "已收到，正在檢核…",
@@ -92,9 +101,7 @@ def _counted(taken: int, rejected: int, warned: int, *, trial: bool) -> Headline
             "bad",
             f"{zh} {taken:,} 筆{warned_zh}，退件 {rejected:,} 筆",
             f"{_records(taken)} {en}{warned_en}, {rejected:,} rejected",
-            "請依下表修正退件的紀錄；修正後只需重送這些紀錄，已收下的不必重送。",
-            "Correct the rejected records as the table says and send them again; "
-            "what was taken need not be sent again.",
+            *(_MEND_AND_TRY if trial else _MEND_AND_SEND),
         )
     if warned:
         return Headline(
