@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Request
@@ -35,10 +36,12 @@ InsurerForm = Annotated[Form, Depends(_insurer_form)]
 def begin(request: Request, house: HouseOf, session: Insurer) -> Response:
     """The day in numbers."""
     who, health = session.who, house.desk.health(session.who)
+    today = house.desk.day(who)
     return page(
         request,
         "insurer.html.j2",
-        today=house.desk.day(who),
+        today=today,
+        yesterday=house.desk.day(who, today.day - timedelta(1)),
         held=len(house.desk.held(who)),
         waiting=health.settling.waiting,
         tone=worst(signals(health, house.clock())),

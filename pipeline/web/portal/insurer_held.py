@@ -34,7 +34,10 @@ def held(request: Request, house: HouseOf, session: Insurer) -> Response:
 @router.get("/insurer/held/{upload_id}")
 def held_one(request: Request, house: HouseOf, session: Insurer, upload_id: str) -> Response:
     """One of them, with what somebody who may decide has to know."""
-    return _page(request, _waiting(house, session.who, upload_id))
+    one = _among_held(house, session.who, upload_id)
+    if one is None:
+        return _decided_before(request, house, session.who, upload_id)
+    return _page(request, one)
 
 
 @router.post("/insurer/held/{upload_id}")
@@ -44,7 +47,9 @@ def decide(request: Request, house: HouseOf, form: InsurerForm, upload_id: str) 
     if who.role != "insurer":
         raise not_found()
     decision, reason = form.text("decision"), form.text("reason")[:_MOST_REASON]
-    one = _waiting(house, who, upload_id)
+    one = _among_held(house, who, upload_id)
+    if one is None:
+        return _decided_before(request, house, who, upload_id)
     errors = _errors(decision, reason)
     if errors:
         return _page(request, one, decision=decision, reason=reason, errors=errors, status=422)
@@ -55,10 +60,8 @@ def decide(request: Request, house: HouseOf, form: InsurerForm, upload_id: str) 
         before = house.desk.decide_held(who, upload_id, chosen)
     except NotThereError:
         raise not_found() from None
-    response = RedirectResponse("/insurer/held", 303)
     if before != "held":
-        leave_notice(request, response, "decided-before")
-        return response
+        return _decided_before(request, house, who, upload_id)
     hold = one.decisions[0]
     counted = {name: hold[name] for name in ("visit_month", "deletes", "live")}
     house.accounts.audit.append(
@@ -68,15 +71,27 @@ def decide(request: Request, house: HouseOf, form: InsurerForm, upload_id: str) 
         one.upload["institution"],
         {"reason": reason, **counted},
     )
-    leave_notice(request, response, _DONE[chosen])
+    return _back(request, _DONE[chosen])
+
+
+def _among_held(house: House, who: Who, upload_id: str) -> HeldUpload | None:
+    waiting = (one for one in house.desk.held(who) if one.upload["upload_id"] == upload_id)
+    return next(waiting, None)
+
+
+def _decided_before(request: Request, house: House, who: Who, upload_id: str) -> Response:
+    """Somebody else was quicker; 404 where there never was such an upload."""
+    try:
+        house.desk.receipt(who, upload_id)
+    except NotThereError:
+        raise not_found() from None
+    return _back(request, "decided-before")
+
+
+def _back(request: Request, notice: str) -> Response:
+    response = RedirectResponse("/insurer/held", 303)
+    leave_notice(request, response, notice)
     return response
-
-
-def _waiting(house: House, who: Who, upload_id: str) -> HeldUpload:
-    for one in house.desk.held(who):
-        if one.upload["upload_id"] == upload_id:
-            return one
-    raise not_found()
 
 
 def _errors(decision: str, reason: str) -> list[tuple[str, str, str]]:
