@@ -72,8 +72,6 @@ class Uploads:
         chosen &= pl.col("redelivery_of").is_null()
         if mode is not None:
             chosen &= pl.col("mode") == mode
-        if institution is not None:
-            chosen &= pl.col("institution") == institution
         return self.where(chosen, institution)
 
     def where(self, chosen: pl.Expr, institution: str | None = None) -> pl.DataFrame:
@@ -81,6 +79,7 @@ class Uploads:
         ``institution``, if one is given."""
         memory = self._in_memory()
         if institution is not None:
+            chosen &= pl.col("institution") == institution
             memory = [row for row in memory if row["institution"] == institution]
         of_memory = pl.DataFrame(memory, schema=_EMPTY.schema).filter(chosen)
         stored = self._scan().filter(chosen).collect()
