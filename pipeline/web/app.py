@@ -7,6 +7,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.responses import RedirectResponse, Response
+from starlette.routing import Match
 
 from pipeline.errors import PipelineError
 from pipeline.version import ENGINE
@@ -34,7 +35,7 @@ def create_app(house: House) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
         middleware=[
             Middleware(SecurityHeaders, doorway=house.doorway),
-            Middleware(Requests),
+            Middleware(Requests, fault_page=_our_fault),
             Middleware(Proxied, doorway=house.doorway),
             Middleware(KnownHost, doorway=house.doorway),
             Middleware(BoundedBody, house=house),
@@ -68,8 +69,25 @@ async def _fault(request: Request, fault: PipelineError) -> Response:
     return await _problem(request, problem)
 
 
+async def _our_fault(request: Request) -> Response:
+    return await _problem(request, Problem("our-fault"))
+
+
 async def _http_exception(request: Request, wrong: HTTPException) -> Response:
-    return await _problem(request, problem_of_status(wrong.status_code, wrong.headers))
+    headers = dict(wrong.headers or {})
+    if wrong.status_code == 405:
+        headers["Allow"] = ", ".join(_methods(request))
+    return await _problem(request, problem_of_status(wrong.status_code, headers))
+
+
+def _methods(request: Request) -> list[str]:
+    """The methods of a path: routes each know only their own."""
+    routes = request.app.routes
+    return [
+        method
+        for method in ("GET", "POST", "PUT", "PATCH", "DELETE")
+        if any(r.matches({**request.scope, "method": method})[0] is Match.FULL for r in routes)
+    ]
 
 
 async def _invalid(request: Request, wrong: RequestValidationError) -> Response:

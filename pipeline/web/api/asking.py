@@ -20,9 +20,8 @@ _EARLIEST, _LATEST = date(2000, 1, 1), date(2199, 12, 31)
 
 
 def _in_calendar(day: date) -> date:
-    if not _EARLIEST <= day <= _LATEST:
-        raise ValueError("outside the calendar")
-    return day
+    """The nearest day on which there may be anything: beyond it clocks and calendars end."""
+    return min(max(day, _EARLIEST), _LATEST)
 
 
 Day = Annotated[date, AfterValidator(_in_calendar)]

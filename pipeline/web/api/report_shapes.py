@@ -131,8 +131,8 @@ class VersionFinding(Words, _Place):
 class Version(_Place):
     """One time that the visit was sent."""
 
-    outcome: str
-    verdict: str
+    outcome: str = Field(description="put, delete, cancel, uncancel; rejected, held, refused …")
+    verdict: str | None
     stands: bool
     ended_by: Ended | None
     record: int | None

@@ -36,7 +36,11 @@ IdempotencyKey = Annotated[
     ),
 ]
 ContentEncoding = Annotated[
-    str | None, Header(description="`gzip`, if the body is compressed.", max_length=40)
+    str | None,
+    Header(
+        description="`gzip`, if the body is compressed.",
+        json_schema_extra={"enum": ["gzip", "identity"]},
+    ),
 ]
 _XML: Final = {"schema": {"type": "string", "format": "binary"}}
 UPLOAD_BODY: Final = {

@@ -32,26 +32,9 @@ class VisitAsked(BaseModel):
     treatment_id: str = Field(min_length=1, max_length=40, description="就醫識別碼 M15.")
 
 
-@router.get(
-    "/{treatment_id}",
-    summary="就醫紀錄歷程 The history of a visit",
-    response_model=None,
-    responses=_ANSWERS,
-)
-async def get_visit(
-    house: HouseOf,
-    caller: ApiCaller,
-    treatment_id: Annotated[str, Path(max_length=40, description="就醫識別碼 M15.")],
-    asked: Annotated[Tracing, Query()],
-) -> Response:
-    """依就醫識別碼查詢。The id stands in the address here, which your own proxy may log: rather use
-    the search."""
-    return json_response(await run_in_threadpool(_history, house, caller, treatment_id, asked))
-
-
 @router.post(
     "/search",
-    summary="就醫紀錄歷程查詢 The same, with the id in no log",
+    summary="就醫紀錄歷程 The history of a visit",
     response_model=None,
     responses=_ANSWERS,
 )
@@ -66,6 +49,23 @@ async def search_visit(
     return json_response(
         await run_in_threadpool(_history, house, caller, visit_asked.treatment_id, asked)
     )
+
+
+@router.get(
+    "/{treatment_id}",
+    summary="就醫紀錄歷程 The same, with the id in the address",
+    response_model=None,
+    responses=_ANSWERS,
+)
+async def get_visit(
+    house: HouseOf,
+    caller: ApiCaller,
+    treatment_id: Annotated[str, Path(max_length=40, description="就醫識別碼 M15.")],
+    asked: Annotated[Tracing, Query()],
+) -> Response:
+    """依就醫識別碼查詢。The id stands in the address here, which your own proxy may log: rather use
+    the search."""
+    return json_response(await run_in_threadpool(_history, house, caller, treatment_id, asked))
 
 
 def _history(house: House, caller: Caller, treatment_id: str, asked: Tracing) -> bytes:
