@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 
-from markupsafe import escape
-
 import pytest
+from markupsafe import escape
 from web_house import WebHouse
 
 from pipeline.report.catalogue.search import catalogue

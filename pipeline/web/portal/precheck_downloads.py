@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from datetime import date
 from typing import Annotated
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
@@ -19,6 +19,7 @@ from pipeline.web.portal.precheck import report_of, report_page
 from pipeline.web.portal.precheck_files import FileName, precheck_file, precheck_zip
 from pipeline.web.portal.upload import file_response
 from pipeline.web.problems import not_found
+from pipeline.web.zip_passwords import zip_password
 
 router = APIRouter(include_in_schema=False)
 
@@ -37,31 +38,28 @@ def plain(
 
 @router.post("/precheck/download")
 def encrypted(request: Request, house: HouseOf, form: SignedForm) -> Response:
-    """Both in a zip: under a password of theirs at once, else on a page that tells the password."""
+    """Both in a zip under a password of theirs; without one, a page that tells a random one."""
     who = form.session.who
     if who.role != "clinic":
         raise not_found()
     as_of = _day(form.text("as_of"))
-    report = report_of(house, who, "", as_of)
-    password = form.fields.get("password")
+    report, password = report_of(house, who, "", as_of), form.fields.get("password")
+    if not isinstance(password, str) or not password:
+        return page(
+            request,
+            "zip.html.j2",
+            here="/precheck",
+            back=f"/precheck?{urlencode({'as_of': as_of.isoformat()})}",
+            name="",
+            fields={"as_of": as_of.isoformat()},
+            password=zip_password(None, house.settings, ()).text,
+        )
     try:
-        made = precheck_zip(
-            house, who, report,
-            password if isinstance(password, str) and password else None, house.clock(),
-        )  # fmt: skip
+        made = precheck_zip(house, who, report, password, house.clock())
     except WeakPasswordError as weak:
-        zh, en = weak.args[:2]
-        return report_page(request, house, who, report, zip_errors=[("password", zh, en)])
-    if made.password.kind == "chosen":
-        return file_response(made.filename, made.media_type, made.data)
-    return page(
-        request,
-        "zip.html.j2",
-        here=f"/precheck?as_of={as_of.isoformat()}",
-        filename=made.filename,
-        password=made.password,
-        data=b64encode(made.data).decode(),
-    )
+        wrong = [("password", weak.message_zh, weak.message_en)]
+        return report_page(request, house, who, report, zip_errors=wrong)
+    return file_response(made.filename, made.media_type, made.data)
 
 
 def _day(text: str) -> date:

@@ -48,9 +48,9 @@ def precheck_file(house: House, who: Who, report: InstitutionReport, name: FileN
 
 
 def precheck_zip(
-    house: House, who: Who, report: InstitutionReport, password: str | None, moment: datetime
+    house: House, who: Who, report: InstitutionReport, password: str, moment: datetime
 ) -> EncryptedDownload:
-    """Both in an AES zip, under the chosen password or a random one where that is ``None``.
+    """Both in an AES zip, under a password that is strong enough.
 
     Raises ``WeakPasswordError``, and ``Problem`` 404 for whoever is not of the institution.
     """
