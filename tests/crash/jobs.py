@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from crash.intake import serve
 from pipeline.cli import main
 from pipeline.cli.stored import answers_from_store
 from pipeline.errors import PipelineError
@@ -69,4 +70,9 @@ def hold(store: str, ready: str) -> int:
     return 0
 
 
-JOBS: dict[str, Callable[..., int]] = {"take": take, "command": command, "hold": hold}
+JOBS: dict[str, Callable[..., int]] = {
+    "take": take,
+    "serve": serve,
+    "command": command,
+    "hold": hold,
+}
