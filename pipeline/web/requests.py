@@ -9,11 +9,13 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
 import orjson
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pipeline.errors import kind_and_place
@@ -27,10 +29,14 @@ _log = logging.getLogger(__name__)
 
 
 class Requests:
-    """Gives every request an id, logs it, and turns our faults into a plain 500."""
+    """Gives every request an id, logs it, and turns our faults into a plain 500.
 
-    def __init__(self, app: ASGIApp) -> None:
+    ``fault_page`` tells people of one; where it fails too, they get what programs get.
+    """
+
+    def __init__(self, app: ASGIApp, fault_page: Callable[[Request], Awaitable[Response]]) -> None:
         self._app = app
+        self._fault_page = fault_page
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -53,10 +59,17 @@ class Requests:
             _log.error("request %s failed: %s", facts["request"], kind_and_place(fault))
             if facts["status"]:  # an answer is under way: only breaking it off is honest
                 raise
-            answer = problem_response(Problem("our-fault"), facts["request"])
+            answer = await self._told(Request(scope), facts["request"])
             await answer(scope, receive, noting)
         finally:
             _tell(scope, facts, time.perf_counter() - started)
+
+    async def _told(self, request: Request, request_id: str) -> Response:
+        try:
+            return await self._fault_page(request)
+        except Exception as fault:
+            _log.error("request %s: no page of it: %s", request_id, kind_and_place(fault))
+            return problem_response(Problem("our-fault"), request_id)
 
 
 def request_id_of(scope: Scope) -> str:

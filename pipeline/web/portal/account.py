@@ -17,7 +17,7 @@ from pipeline.accounts.faults import (
 )
 from pipeline.accounts.sign_ins import Session
 from pipeline.web.house import House, HouseOf
-from pipeline.web.identity import PageSession, begin_session, cookie_name
+from pipeline.web.identity import PageSession, address_of, begin_session, cookie_name
 from pipeline.web.portal.forms import Form, SignedForm, signed_form, text_of
 from pipeline.web.portal.navigation import home_of
 from pipeline.web.portal.notices import leave_notice
@@ -47,7 +47,7 @@ def change_password(request: Request, house: HouseOf, form: SignedForm) -> Respo
     new = text_of(form.fields, "new")
     if new != text_of(form.fields, "again"):
         return _page(request, house, form.session, errors=[_DIFFERS], status=422)
-    address = request.client.host if request.client else None
+    address = address_of(request) or None
     token = request.cookies[cookie_name(house)]
     try:
         signed_in = house.accounts.change_password(

@@ -78,9 +78,7 @@ _WORDS: Final = {
 async def error_page(request: Request, problem: Problem) -> Response:
     """The page of a problem; one we have no words for is told by the problem's own."""
     if not hasattr(request.state, "session"):
-        request.state.session = await run_in_threadpool(
-            optional_session, request, house_of(request)
-        )
+        await run_in_threadpool(optional_session, request, house_of(request))
     kind = problem.kind
     own = _Words(kind.title_zh, kind.title, problem.detail_zh, problem.detail)
     return page(

@@ -1,4 +1,4 @@
-"""Who reads a page, if anybody is signed in; also what ``page`` greets and navigates by."""
+"""Who reads a page, if anybody is signed in."""
 
 from __future__ import annotations
 
@@ -23,8 +23,7 @@ class PasswordNeededError(SignInNeededError):
 def reader(
     request: Request, session: Annotated[Session | None, Depends(optional_session)]
 ) -> Session | None:
-    """The session of who reads, noted for ``page``."""
-    request.state.session = session
+    """The session of who reads; with a temporary password nothing but changing it is open."""
     if session is not None and session.must_change_password:
         allowed = request.url.path in _WITH_TEMPORARY_PASSWORD
         if not allowed and not request.url.path.startswith("/codes/"):

@@ -17,7 +17,7 @@ from pipeline.intake.sender import Sender, Ticket
 from pipeline.outcome import Mode
 from pipeline.unpack import Payload
 from pipeline.web.house import House, HouseOf
-from pipeline.web.identity import page_of
+from pipeline.web.identity import address_of, page_of
 from pipeline.web.portal.notices import leave_notice
 from pipeline.web.portal.page import page
 from pipeline.web.portal.sent_files import FormWithFiles, most_text, payloads_of, signed_files
@@ -51,7 +51,7 @@ async def send(
         institution=next(iter(form.session.who.institutions)),
         channel=_CHANNEL,
         mode=mode,
-        address=request.client.host if request.client else None,
+        address=address_of(request) or None,
         by=form.session.who.id,
     )
     tickets = [

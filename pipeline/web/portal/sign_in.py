@@ -10,7 +10,7 @@ from starlette.responses import RedirectResponse, Response
 
 from pipeline.accounts.faults import LockedOutError, WrongSignInError
 from pipeline.web.house import House, HouseOf, house_of
-from pipeline.web.identity import begin_session, cookie_name, end_session
+from pipeline.web.identity import address_of, begin_session, cookie_name, end_session
 from pipeline.web.oidc.routes import BEGIN
 from pipeline.web.portal.forms import (
     browser_token,
@@ -54,7 +54,7 @@ async def sign_in(request: Request, house: HouseOf) -> Response:
     fields = await read_fields(request)
     check_browser_token(request, fields)
     name, following = text_of(fields, "name").strip(), _safe(text_of(fields, "next"))
-    address = request.client.host if request.client else ""
+    address = address_of(request)
     try:
         signed_in = await run_in_threadpool(
             house.accounts.sign_in, name, text_of(fields, "password"), address

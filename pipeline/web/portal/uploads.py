@@ -19,6 +19,7 @@ from pipeline.web.portal.dates import read_day
 from pipeline.web.portal.page import day_text, language, page
 from pipeline.web.portal.verdict_words import row_headline
 from pipeline.web.portal.words import MODES, SHORT_CHANNELS
+from pipeline.web.problems import not_found
 
 router = APIRouter(include_in_schema=False)
 COLUMNS: Final = (
@@ -66,16 +67,19 @@ def uploads(
     }
     if asked.errors:
         return page(request, "uploads.html.j2", status=422, rows=[], **told)
-    found = house.desk.results(
-        session.who,
-        next(iter(session.who.institutions)),
-        asked.first,
-        asked.last,
-        mode=asked.mode or None,
-        status=asked.status or None,
-        limit=_A_PAGE,
-        after=after,
-    )
+    try:
+        found = house.desk.results(
+            session.who,
+            next(iter(session.who.institutions)),
+            asked.first,
+            asked.last,
+            mode=asked.mode or None,
+            status=asked.status or None,
+            limit=_A_PAGE,
+            after=after,
+        )
+    except ValueError:  # an address that was changed by hand
+        raise not_found() from None
     query = {"from": asked.first.isoformat(), "to": asked.last.isoformat(), "mode": asked.mode,
              "status": asked.status}  # fmt: skip
     on = {**query, "after": found.cursor, "before": before + len(found.uploads)}
