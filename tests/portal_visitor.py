@@ -19,13 +19,16 @@ class Visitor:
     """One window. ``trouble`` gathers what should not happen: messages in the console (a violated
     content security policy is one), faults of the script, requests to another host."""
 
-    def __init__(self, context: BrowserContext, url: str, folder: Path, lang: str) -> None:
+    def __init__(
+        self, context: BrowserContext, url: str, folder: Path, lang: str, width: int
+    ) -> None:
         self.context = context
+        self.lang = lang
+        self.width = width
         self.page: Page = context.new_page()
         self.trouble: list[str] = []
         self._host = urlsplit(url).netloc
         self._folder = folder
-        self._lang = lang
         context.add_cookies([{"name": "lang", "value": lang, "url": url}])
         self.page.on("console", self._console)
         self.page.on("pageerror", lambda fault: self.trouble.append(f"fault: {fault}"))

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 from portal_visitor import Visiting, Visitor
-from web_house import WebHouse, web_house
+from web_house import WebHouse
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _ARGUMENTS = (
@@ -27,13 +27,6 @@ def _browser_path() -> str:
             f"one of {', '.join(_NAMES)} on the PATH."
         )
     return found
-
-
-@pytest.fixture(scope="session")
-def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebHouse]:
-    """One service for all browser tests; each uses visits and uploads of its own."""
-    with web_house(tmp_path_factory.mktemp("house")) as web:
-        yield web
 
 
 @pytest.fixture(scope="session")
@@ -55,7 +48,7 @@ def visiting(browser: Browser, web: WebHouse, tmp_path: Path) -> Iterator[Visiti
         opened = browser.new_context(
             base_url=web.url, viewport={"width": width, "height": 900}, locale="zh-TW", **context
         )
-        visitors.append(Visitor(opened, web.url, tmp_path, lang))
+        visitors.append(Visitor(opened, web.url, tmp_path, lang, width))
         return visitors[-1]
 
     yield visit
