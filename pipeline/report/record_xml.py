@@ -65,6 +65,8 @@ def _without_ids(text: re.Match[str]) -> str:
 
 def _hidden(name: str, value: str) -> str:
     """A value of a field that identifies a person, as it may be shown."""
+    if not value:
+        return ""
     if "<" in value or "&" in value:  # what it says depends on its markup
         return STAR * len(value)
     shown = masked(name, value)
