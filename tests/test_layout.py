@@ -94,6 +94,22 @@ def test_pure_stages_touch_nothing_outside() -> None:
 
 
 @pytest.mark.parametrize(
+    ("room", "never"),
+    [
+        ("accounts", {"web", "desk", "intake", "cli"}),
+        ("intake", {"web", "desk", "accounts", "cli"}),
+        ("desk", {"web", "cli"}),
+        ("web", {"cli"}),
+    ],
+)
+def test_rooms_of_the_service_import_one_way(room: str, never: set[str]) -> None:
+    outside = tuple(f"pipeline.{name}" for name in never)
+    for path in modules(f"pipeline/{room}"):
+        wrong = {name for name in imports(path) if name.startswith(outside)}
+        assert not wrong, f"{path.relative_to(ROOT)} imports {wrong}"
+
+
+@pytest.mark.parametrize(
     ("library", "rooms"),
     [
         ("numba", ("pipeline/kernels",)),
@@ -102,6 +118,9 @@ def test_pure_stages_touch_nothing_outside() -> None:
         ("deltalake", ("pipeline/store",)),
         ("lmdb", ("pipeline/store",)),
         ("click", ("pipeline/cli",)),
+        ("sqlalchemy", ("pipeline/accounts",)),
+        ("argon2", ("pipeline/accounts/passwords.py",)),
+        ("zxcvbn", ("pipeline/accounts/passwords.py",)),
         ("prometheus_client", ("pipeline/report/precheck/metrics.py", "pipeline/metrics.py")),
     ],
 )
