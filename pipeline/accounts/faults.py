@@ -26,7 +26,7 @@ class LockedOutError(PipelineError):
         minutes = max(1, -(-seconds // 60))
         super().__init__(
             f"登入失敗次數過多，請於 {minutes} 分鐘後再試",
-            f"Too many failed sign-ins; try again in {minutes} minutes",
+            f"Too many failed sign-ins; try again in {minutes} min",
         )
         self.seconds = seconds
 
