@@ -100,6 +100,15 @@ class Disk:
         assert isinstance(folder, Folder)
         return list(folder.now)
 
+    def bytes(self, path: Path) -> bytes:
+        """What now is in a file, for anybody to see; nothing if it is not there."""
+        try:
+            file = self._at(str(path))
+        except KeyError:
+            return b""
+        assert isinstance(file, File)
+        return file.data()
+
     def leave(self, target: Path, power: Power, seed: int = 0) -> None:
         """Write out what is left when the power fails now."""
         rng = Random(seed) if power is Power.MIXED else None

@@ -16,7 +16,8 @@ from typing import Any
 import polars as pl
 import pytest
 from crash.children import NO_FAULT, Ended
-from crash.faults import Deed, Fault
+from crash.disk import Disk, Power
+from crash.faults import Deed, Fault, read_record
 from crash.intake import promised, stored_outcomes
 from crash.stage import Stage, Trials, World, chance
 from crash.whole import Said, difference
@@ -37,9 +38,10 @@ class Service:
 
     def start(self, world: World, fault: Fault = NO_FAULT, **options: Any) -> int:
         """One life of it; gives the process id."""
+        usual = {"watch": [world.store], "sources": self.stage.sources}
         return self.stage.host.start(
-            "serve", watch=[world.store], fault=fault, sources=self.stage.sources,
-            store=str(world.store), promises=str(promises_of(world)), **options,
+            "serve", fault=fault, store=str(world.store), promises=str(promises_of(world)),
+            **(usual | options),
         )  # fmt: skip
 
     def live(self, world: World, fault: Fault = NO_FAULT) -> Ended:
@@ -128,6 +130,29 @@ def test_a_run_settles_what_a_killed_service_took_in(service: Service) -> None:
             assert ids[: len(kept.tickets)] == list(kept.tickets.values())
             assert stored_outcomes(world.store, list(kept.outcomes)) == kept.outcomes
             shutil.rmtree(world.folder)
+    trials.assert_all_well()
+
+
+@pytest.mark.parametrize("power", Power, ids=lambda power: power.name)
+def test_the_power_fails(service: Service, power: Power) -> None:
+    """What was promised until then is known to whoever was promised it."""
+    trials, stage = Trials(), service.stage
+    whole = stage.world(f"recorded-{power.name}")
+    record = whole.folder / "record"
+    child = service.start(whole, watch=[whole.folder], record=record)
+    ended = stage.host.wait(child)
+    assert ended.code == 0, ended.said
+    short = 40 if stage.long else 2
+    moments = {1 + (2 * place + 1) * ended.seen // (2 * short) for place in range(short)}
+    disk = Disk(whole.folder)
+    for number, change in enumerate(read_record(record), start=1):
+        disk.change(change)
+        if number in moments:
+            world = World(stage.folder / f"power-{power.value}-{number}")
+            disk.leave(world.folder, power, seed=number)
+            promises_of(world).write_bytes(disk.bytes(promises_of(whole)))
+            with trials.of(number):
+                service.assert_ends_well(world)
     trials.assert_all_well()
 
 
