@@ -90,9 +90,9 @@ class Checker:
         """Process an intake, by mode and version of the format. Where that fails, one by one, so
         that only the culprit is lost."""
         parts, failed = list[Part](), dict[int, Exception]()
-        for mode, places in intake.new().items():
+        for places in intake.new().values():
             payloads = [intake.uploads[place].data for place in places]
-            for version, chosen in by_version(payloads, mode).items():
+            for version, chosen in by_version(payloads).items():
                 of_version = [places[i] for i in chosen]
                 try:
                     parts.append(self._process(intake, version, of_version))

@@ -3,7 +3,6 @@
 Decided by the first element that only one version has: in a right upload the first field of the
 first record's header, A00 or H00. An upload in which none stands is taken for 2.0, whose parser
 says what is wrong with it. What follows may not mix: there, fields of another version are unknown.
-Pre-checks are made of 2.0 alone: whatever is sent for one is read in it.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import islice
 
-from pipeline.outcome import Mode
 from pipeline.tokens import tags
 from schemas import V2, Version, versions
 
@@ -30,10 +28,9 @@ def recognise(payload: bytes) -> Version:
     return V2
 
 
-def by_version(payloads: Sequence[bytes], mode: Mode = "official") -> dict[Version, list[int]]:
-    """Which uploads, sent in a mode, are read in which version, by their places in ``payloads``."""
+def by_version(payloads: Sequence[bytes]) -> dict[Version, list[int]]:
+    """Which uploads are in which version, by their places in ``payloads``."""
     found: dict[Version, list[int]] = {}
     for place, payload in enumerate(payloads):
-        version = V2 if mode == "precheck" else recognise(payload)
-        found.setdefault(version, []).append(place)
+        found.setdefault(recognise(payload), []).append(place)
     return found

@@ -66,8 +66,7 @@ def _process(
     named = [replace(envelope, name=upload.name) for upload in batch]
     answers: dict[int, Answer] = {}
     readable = [place for place, upload in enumerate(batch) if upload.refusal is None]
-    payloads = [batch[place].data for place in readable]
-    for version, chosen in by_version(payloads, envelope.mode).items():
+    for version, chosen in by_version([batch[place].data for place in readable]).items():
         places = [readable[i] for i in chosen]
         processed = process_many(
             [batch[place].data for place in places],

@@ -85,3 +85,11 @@ def test_both_versions_in_one_run_keep_to_their_tables(tmp_path: Path) -> None:
     assert uploads["refusal_code"].to_list() == ["Y000", None]  # single track since 2024-09-01
     assert len(pl.read_delta(str(store / "tables/visits"))) == 1
     assert not len(pl.read_delta(str(store / "tables/v1_visits")))
+
+
+def test_sent_as_a_pre_check_it_is_refused(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    run([SAMPLES], store, load_plan(), RunOptions(received_at=RECEIVED, mode="precheck"))
+    uploads = pl.read_delta(str(store / "tables/uploads"))
+    assert set(uploads["refusal_code"]) == {"Z015"}
+    assert stored(store) == {}
