@@ -91,5 +91,5 @@ def test_sent_as_a_pre_check_it_is_refused(tmp_path: Path) -> None:
     store = tmp_path / "store"
     run([SAMPLES], store, load_plan(), RunOptions(received_at=RECEIVED, mode="precheck"))
     uploads = pl.read_delta(str(store / "tables/uploads"))
-    assert set(uploads["refusal_code"]) == {"Z015"}
+    assert set(uploads["refusal_code"]) == {"Z015", "Y007"}  # one of them is no XML
     assert stored(store) == {}
