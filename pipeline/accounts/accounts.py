@@ -19,7 +19,8 @@ from pipeline.accounts.faults import LockedOutError, WeakPasswordError, WrongSig
 from pipeline.accounts.grants import Grants
 from pipeline.accounts.passwords import Hasher
 from pipeline.accounts.people import People
-from pipeline.accounts.sign_ins import Session, SignedIn, SignIns
+from pipeline.accounts.sessions import Session, SignedIn
+from pipeline.accounts.sign_ins import SignIns
 from pipeline.settings import Settings
 from pipeline.store.layout import layout_of
 from pipeline.taipei import TAIPEI

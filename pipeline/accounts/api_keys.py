@@ -17,8 +17,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from pipeline.accounts.audit import note
 from pipeline.accounts.database import Database, InDatabase
 from pipeline.accounts.faults import NoSuchAccountError, NotAllowedError, WrongNameError
-from pipeline.accounts.names import hashed, institution_code, new_id, shown_name
-from pipeline.accounts.sign_ins import same_secret
+from pipeline.accounts.names import hashed, institution_code, new_id, same_secret, shown_name
 from pipeline.accounts.tables import KEY_INSTITUTIONS, KEYS, AnyRow
 from pipeline.accounts.who import Who
 

@@ -6,6 +6,7 @@ import re
 import secrets
 import unicodedata
 from hashlib import sha256
+from hmac import compare_digest
 from typing import Final
 
 from pipeline.accounts.faults import WrongNameError
@@ -62,3 +63,10 @@ def new_id(length: int = 16) -> str:
 def hashed(secret: str) -> str:
     """SHA-256 in hexadecimal: enough for secrets of 256 random bits, and for nothing guessable."""
     return sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def same_secret(one: str, other: str) -> bool:
+    """Whether two secrets are the same, in a time that doesn't tell where they differ."""
+    return compare_digest(
+        one.encode("utf-8", "surrogatepass"), other.encode("utf-8", "surrogatepass")
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -19,7 +20,7 @@ from pipeline.accounts.faults import (
 )
 from pipeline.accounts.names import institution_code, new_id, shown_name, sign_in_name
 from pipeline.accounts.passwords import Hasher, require_strong
-from pipeline.accounts.sign_ins import account_row, end_sessions
+from pipeline.accounts.sessions import end_sessions
 from pipeline.accounts.tables import ACCOUNTS, IDENTITIES, AnyRow
 from pipeline.accounts.who import Role, Who
 
@@ -202,6 +203,14 @@ class People(InDatabase):
             attempts.locked_until(at, row.name, self._database.clock()),
             row.created_at, row.created_by, row.signed_in_at,
         )  # fmt: skip
+
+
+def account_row(at: Connection, typed: str) -> AnyRow | None:
+    """The row of the account that a name names, if there is one."""
+    with suppress(WrongNameError):
+        name = sign_in_name(typed)
+        return at.execute(select(ACCOUNTS).where(ACCOUNTS.c.name == name)).one_or_none()
+    return None
 
 
 def _row(at: Connection, name: str) -> AnyRow:

@@ -291,6 +291,15 @@ def test_a_password_that_was_given_must_be_changed(book: Book) -> None:
     assert not session.must_change_password
 
 
+def test_weak_new_passwords_are_no_wrong_sign_ins(book: Book) -> None:
+    book.clinic()
+    token = book.accounts.sign_in("amy", PASSWORD).token
+    for _ in range(12):
+        with pytest.raises(WeakPasswordError):
+            book.accounts.change_password(token, PASSWORD, "password1234")
+    assert book.accounts.change_password(token, PASSWORD, OTHER_PASSWORD)
+
+
 def test_guessing_the_old_password_in_a_session_locks_too(book: Book) -> None:
     book.clinic()
     token = book.accounts.sign_in("amy", PASSWORD).token

@@ -15,7 +15,7 @@ from pipeline.accounts.faults import (
     WrongNameError,
     WrongSignInError,
 )
-from pipeline.accounts.sign_ins import Session
+from pipeline.accounts.sessions import Session
 from pipeline.web.house import House, HouseOf
 from pipeline.web.identity import PageSession, address_of, begin_session, cookie_name
 from pipeline.web.portal.forms import Form, SignedForm, signed_form, text_of

@@ -17,7 +17,7 @@ from starlette.datastructures import FormData
 from starlette.formparsers import FormParser, MultiPartException, MultiPartParser
 from starlette.responses import Response
 
-from pipeline.accounts.sign_ins import Session
+from pipeline.accounts.sessions import Session
 from pipeline.web.identity import CSRF_FIELD, PageSession, check_csrf
 from pipeline.web.problems import Problem
 

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 from fastapi import Depends, Request
 
-from pipeline.accounts.sign_ins import Session
+from pipeline.accounts.sessions import Session
 from pipeline.web.identity import SignInNeededError, optional_session
 
 _WITH_TEMPORARY_PASSWORD: Final = ("/account", "/account/password", "/sign-out", "/codes", "/help")

@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from pipeline.accounts.sign_ins import Session
+from pipeline.accounts.sessions import Session
 from pipeline.intake.sender import Sender, Ticket
 from pipeline.outcome import Mode
 from pipeline.unpack import Payload

@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from pipeline.accounts.faults import WeakPasswordError
-from pipeline.accounts.sign_ins import Session
+from pipeline.accounts.sessions import Session
 from pipeline.desk.receipts import Receipt
 from pipeline.report.error_csv import CsvEncoding
 from pipeline.report.masking import without_ids

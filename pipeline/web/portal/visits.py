@@ -12,7 +12,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from pipeline.accounts.sign_ins import Session
+from pipeline.accounts.sessions import Session
 from pipeline.desk.errors import NotThereError, SpecialCodeError
 from pipeline.lineage.visit import Trace, Version
 from pipeline.report.masking import masked
