@@ -161,17 +161,6 @@ class Outcomes:
         )
         return self.state(upload_id) == "told"
 
-    def _waits(self, one: Taken) -> dict[str, Any]:
-        return {
-            "upload_id": one.upload_id,
-            "institution": one.sender.institution,
-            "mode": one.sender.mode,
-            "channel": one.sender.channel,
-            "name": one.sender.name,
-            "received_at": one.received_at,
-            "failed": one.upload_id in self._failed,
-        }
-
     def _nothing_to_wait_for(self, upload_id: str) -> bool:
         return self.state(upload_id) != "waiting" or self.has_failed(upload_id)
 
