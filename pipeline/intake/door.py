@@ -19,7 +19,7 @@ from threading import Event, Lock
 
 from pipeline.archive import Archive, compress
 from pipeline.errors import PipelineError
-from pipeline.intake.log import IntakeLog, Taken
+from pipeline.intake.log import IntakeLog
 from pipeline.intake.outcomes import Outcomes
 from pipeline.intake.sender import (
     DoorClosedError,
@@ -30,6 +30,7 @@ from pipeline.intake.sender import (
     stopping,
     trouble,
 )
+from pipeline.intake.taken import Taken
 from pipeline.intake.waiting import Waiting, Waits
 from pipeline.metrics import Metrics
 from pipeline.unpack import Payload

@@ -10,82 +10,33 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from threading import RLock
-from typing import Any, Final
+from typing import Final
 
 from pipeline.errors import StoreUnusableError
-from pipeline.intake.sender import Sender
-from pipeline.outcome import Envelope, Refusal
+from pipeline.intake.taken import COLUMNS, NAMES, Taken, moment_of, row_of, taken_of
 from pipeline.store.layout import Layout, sync_folder
 
 FORMAT: Final = 1
 KEPT: Final = timedelta(days=190)
 """How long an Idempotency-Key is known."""
+PRUNED_AT_ONCE: Final = 1_000
 
 _APPLICATION: Final = 0x4E484955  # "NHIU": the file is an intake log
-_COLUMNS: Final = (
-    "number INTEGER PRIMARY KEY",
-    "upload_id TEXT NOT NULL UNIQUE",
-    "institution TEXT NOT NULL",
-    "idempotency_key TEXT",
-    "sha256 BLOB NOT NULL",
-    "size INTEGER NOT NULL",
-    "name TEXT NOT NULL",
-    "mode TEXT NOT NULL",
-    "channel TEXT NOT NULL",
-    "address TEXT",
-    "sent_by TEXT NOT NULL",
-    "received_at INTEGER NOT NULL",  # microseconds since 1970
-    "refusal_code TEXT",
-    "refusal_zh TEXT",
-    "refusal_en TEXT",
-    "plan TEXT NOT NULL",
-    "failed INTEGER NOT NULL DEFAULT 0",
-    "UNIQUE (institution, idempotency_key)",
-)
 _SCHEMA: Final = (
-    f"CREATE TABLE upload ({', '.join(_COLUMNS)})",
+    f"CREATE TABLE upload ({', '.join(COLUMNS)})",
     "CREATE TABLE mark (number INTEGER NOT NULL)",
     "INSERT INTO mark VALUES (0)",
     f"PRAGMA application_id = {_APPLICATION}",
     f"PRAGMA user_version = {FORMAT}",
 )
-_NAMES: Final = tuple(c.split()[0] for c in _COLUMNS[:-1])
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 def intake_path(layout: Layout) -> Path:
     """Where a store's intake log is."""
     return layout.root / "intake.sqlite"
-
-
-@dataclass(frozen=True)
-class Taken:
-    """An upload that was taken in. ``number`` is its place in the order of receipt.
-
-    ``size`` is of the plain bytes, whose digest is ``sha256``; ``refusal`` says why there are none.
-    ``plan`` is the hash of the plan (of 2.0) at the door, ``failed`` that settling failed on it.
-    """
-
-    number: int
-    upload_id: str
-    received_at: datetime
-    sender: Sender
-    sha256: bytes
-    size: int
-    plan: str
-    key: str | None = None
-    refusal: Refusal | None = None
-    failed: bool = False
-
-    @property
-    def envelope(self) -> Envelope:
-        """What is known of it besides its bytes."""
-        return self.sender.envelope(self.received_at)
 
 
 class IntakeLog:
@@ -100,7 +51,7 @@ class IntakeLog:
         self._rows = _opened(path)
         self.last = max(self._number("SELECT max(number) FROM upload"), self.mark)
         """The highest number that was ever given."""
-        self.last_received = _moment(self._number("SELECT max(received_at) FROM upload"))
+        self.last_received = moment_of(self._number("SELECT max(received_at) FROM upload"))
         """The latest moment of receipt, 1970 if there is none."""
 
     def close(self) -> None:
@@ -115,9 +66,9 @@ class IntakeLog:
 
     def add(self, uploads: Sequence[Taken]) -> None:
         """Make uploads durable, all or none; their numbers follow ``last``."""
-        places = ", ".join("?" * len(_NAMES))
+        places = ", ".join("?" * len(NAMES))
         with self._writing():
-            self._rows.executemany(f"INSERT INTO upload VALUES ({places})", map(_row, uploads))  # noqa: S608
+            self._rows.executemany(f"INSERT INTO upload VALUES ({places})", map(row_of, uploads))  # noqa: S608
         for one in uploads:
             self.last = max(self.last, one.number)
             self.last_received = max(self.last_received, one.received_at)
@@ -132,11 +83,11 @@ class IntakeLog:
 
     def unsettled(self) -> list[Taken]:
         """What may not be in the tables yet, in order, but for what failed."""
-        return list(self._find("number > ? AND NOT failed", self.mark))
+        return list(self._find("number > ? AND NOT failed ORDER BY number", self.mark))
 
     def failed(self) -> list[Taken]:
         """Uploads that settling failed on, in order."""
-        return list(self._find("failed"))
+        return list(self._find("failed ORDER BY number"))
 
     def mark_settled(self, number: int) -> None:
         """Every upload up to a number is in the tables, but for those that failed."""
@@ -165,22 +116,28 @@ class IntakeLog:
                 )
         return len(failed)
 
-    def prune(self, now: datetime) -> None:
-        """Forget settled uploads whose Idempotency-Key need not be known any more."""
-        with self._writing():
-            self._rows.execute(
-                "DELETE FROM upload WHERE received_at < ? AND NOT failed"
-                " AND number <= (SELECT number FROM mark)",
-                (_microseconds(now - KEPT),),
+    def prune(self, now: datetime) -> int:
+        """Forget settled uploads whose Idempotency-Key need not be known any more, the oldest first
+        and so many at a time that nobody waits for it; gives how many."""
+        old = [
+            (one.number,)
+            for one in self._find(
+                "number <= ? AND NOT failed ORDER BY number LIMIT ?", self.mark, PRUNED_AT_ONCE
             )
+            if one.received_at < now - KEPT
+        ]
+        if old:
+            with self._writing():
+                self._rows.executemany("DELETE FROM upload WHERE number = ?", old)
+        return len(old)
 
     def _find(self, condition: str, *values: object) -> Iterator[Taken]:
         with self._lock:
             found = self._rows.execute(
-                f"SELECT {', '.join(_NAMES)} FROM upload WHERE {condition} ORDER BY number",  # noqa: S608
+                f"SELECT {', '.join(NAMES)} FROM upload WHERE {condition}",  # noqa: S608
                 values,
             ).fetchall()
-        return map(_taken, found)
+        return map(taken_of, found)
 
     def _number(self, question: str) -> int:
         with self._lock:
@@ -226,42 +183,3 @@ def _unusable(path: Path, zh: str, en: str) -> StoreUnusableError:
         f"收件紀錄 {path} 無法使用（{zh}），請用較新的程式或由備份還原",
         f"The intake log {path} can't be used ({en}); use a newer program or restore a backup",
     )
-
-
-def _row(one: Taken) -> tuple[object, ...]:
-    """In the order of ``_NAMES``."""
-    sender, refusal = one.sender, one.refusal
-    told = (refusal.code, refusal.detail_zh, refusal.detail_en) if refusal else (None, None, None)
-    return (
-        one.number, one.upload_id, sender.institution, one.key, one.sha256, one.size, sender.name,
-        sender.mode, sender.channel, sender.address, sender.by, _microseconds(one.received_at),
-        *told, one.plan, int(one.failed),
-    )  # fmt: skip
-
-
-def _taken(row: tuple[Any, ...]) -> Taken:
-    found = dict(zip(_NAMES, row, strict=True))
-    code = found["refusal_code"]
-    return Taken(
-        number=found["number"],
-        upload_id=found["upload_id"],
-        received_at=_moment(found["received_at"]),
-        sender=Sender(
-            found["institution"], found["channel"], found["mode"], found["name"], found["address"],
-            found["sent_by"],
-        ),
-        sha256=found["sha256"],
-        size=found["size"],
-        plan=found["plan"],
-        key=found["idempotency_key"],
-        refusal=Refusal(code, 0, 1, 1, found["refusal_zh"], found["refusal_en"]) if code else None,
-        failed=bool(found["failed"]),
-    )  # fmt: skip
-
-
-def _microseconds(moment: datetime) -> int:
-    return (moment - _EPOCH) // _MICROSECOND
-
-
-def _moment(microseconds: int) -> datetime:
-    return _EPOCH + microseconds * _MICROSECOND

@@ -6,15 +6,16 @@ tables, so whoever looks here first and in the tables then misses nothing.
 
 from __future__ import annotations
 
+import logging
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from threading import RLock
 from typing import Any, Final, Literal
 
 import pyarrow as pa
 
-from pipeline.intake.log import Taken
+from pipeline.intake.taken import Taken
 from pipeline.intake.told import Told, told_of
 from pipeline.intake.watchers import Watchers
 from pipeline.limits import Limits
@@ -24,6 +25,8 @@ from pipeline.settle import Settled
 from rules.plan import Plan
 
 State = Literal["waiting", "told"]
+
+_log = logging.getLogger(__name__)
 
 RECENT_BYTES: Final = 64 << 20
 
@@ -183,12 +186,13 @@ class Outcomes:
             told = {one for batch in self._uncommitted for one in batch.upload_ids}
         self.committed(told - waits)
 
-    def settled(self, settled: Settled) -> None:
-        """What became of a batch, but for what failed; tells those who wait."""
+    def settled(self, settled: Settled) -> set[str]:
+        """What became of a batch, but for what failed; tells those who wait. Gives those of which
+        nothing was told before."""
         told = told_of(settled)
         with self._lock:
-            again = [one for one in told if one in self._told]
             new = {one: outcome for one, outcome in told.items() if one not in self._told}
+            self._check_told(told.keys() - new.keys(), told)
             size = sum(outcome.size for outcome in new.values())
             batch = _Batch(tuple(new), size, set(new))
             if new:
@@ -197,9 +201,15 @@ class Outcomes:
             for one in told:
                 self._waiting.pop(one, None)
                 self._failed.discard(one)
-            for one in again:
-                self._told[one] = self._told[one][0], told[one]
         self._watchers.wake(told)
+        return set(new)
+
+    def _check_told(self, again: Iterable[str], told: Mapping[str, Told]) -> None:
+        """What was told stands; that settling it again comes to the same is told to the operator
+        where it isn't so."""
+        changed = sum(self._told[one][1].verdict != told[one].verdict for one in again)
+        if changed:
+            _log.error("%d outcomes changed when they were settled again", changed)
 
     def failed(self, upload_ids: Iterable[str]) -> None:
         """We failed on these: they wait for the next start."""

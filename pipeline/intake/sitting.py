@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import Executor, Future, wait
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +21,9 @@ import pyarrow.compute as pc
 from pipeline.archive import read_archived
 from pipeline.batches import Checker, Intake
 from pipeline.errors import PipelineError, StoreUnusableError, kind_and_place
-from pipeline.intake.log import IntakeLog, Taken
+from pipeline.intake.log import IntakeLog
 from pipeline.intake.outcomes import Outcomes
+from pipeline.intake.taken import Taken
 from pipeline.intake.waiting import Waits
 from pipeline.merge import MergePolicy
 from pipeline.metrics import Metrics
@@ -72,6 +73,7 @@ class Sitting:
         self._commits = commits
         self._under_way: Future[None] | None = None
         self._last_number = log.mark
+        self._last_received = log.last_received
         self._uncommitted: list[str] = []
         self.uncommitted_bytes = 0
         self.waits_since: float | None = None
@@ -116,9 +118,9 @@ class Sitting:
         except Exception as fault:
             _log.error("settling %d uploads failed: %s", len(taken), kind_and_place(fault))
             raise TaintedError(frozenset(taken) - {*failed}) from fault
-        self._outcomes.settled(settled)
-        self._count(settled)
+        self._count(settled, self._outcomes.settled(settled))
         self._last_number = max(one.number for one in taken.values())
+        self._last_received = max(one.received_at for one in taken.values())
         self._uncommitted += taken
         self.uncommitted_bytes += intake.size
         self.waits_since = self.waits_since or time.monotonic()
@@ -180,6 +182,7 @@ class Sitting:
     def _finisher(self, finish: Callable[[], int] | None) -> Callable[[], None]:
         """What commits, then says so to the log and to those who ask."""
         number, ids = self._last_number, tuple(self._uncommitted)
+        received_at = self._last_received
         self._uncommitted, self.uncommitted_bytes, self.waits_since = [], 0, None
 
         def done() -> None:
@@ -190,6 +193,7 @@ class Sitting:
             if ids:
                 self.log.mark_settled(number)
                 self._outcomes.committed(ids)
+                self.log.prune(received_at)
 
         return done
 
@@ -205,11 +209,14 @@ class Sitting:
                 return None
         return Payload(taken.sender.name, data, taken.sha256, taken.refusal)
 
-    def _count(self, settled: Settled) -> None:
+    def _count(self, settled: Settled, new: Collection[str]) -> None:
+        """What was told for the first time: settled again, it was counted already."""
         for part in settled.parts:
-            self._metrics.processed(part.processed)
-            self._metrics.answered(part.rows)
-        self._metrics.answered(row for _, _, row in settled.refused)
+            rows = [row for row in part.rows if row["upload_id"] in new]
+            self._metrics.answered(rows)
+            if rows:
+                self._metrics.processed(part.processed)
+        self._metrics.answered(row for one, _, row in settled.refused if one.upload_id in new)
 
     def _warn_of_other_plans(self, waiting: Iterable[Taken]) -> None:
         others = sum(one.plan != self._means.plan.hash for one in waiting)

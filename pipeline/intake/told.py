@@ -26,6 +26,11 @@ class Told:
     refusal: Refusal | None = None
 
     @property
+    def verdict(self) -> tuple[Any, pa.Table]:
+        """What people were told of it."""
+        return {**self.row, "sequence": None}, self.findings
+
+    @property
     def size(self) -> int:
         """About how many bytes it takes."""
         return _ROW_BYTES + _FINDING_BYTES * len(self.findings)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from threading import Condition
 from typing import Final
 
-from pipeline.intake.log import Taken
+from pipeline.intake.taken import Taken
 
 HELD_BYTES: Final = 128 << 20
 MOST_BYTES: Final = 2 << 30

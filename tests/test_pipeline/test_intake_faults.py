@@ -18,9 +18,10 @@ from visit_records import CLINIC, PERSON, moment, visit
 from pipeline import batches, settle
 from pipeline.archive import compress
 from pipeline.core import Processed
-from pipeline.intake.log import IntakeLog, Taken, intake_path
+from pipeline.intake.log import IntakeLog, intake_path
 from pipeline.intake.recovery import open_settled
 from pipeline.intake.service import Service
+from pipeline.intake.taken import Taken
 from pipeline.run import RunOptions, run
 from pipeline.store.layout import layout_of
 from pipeline.store.store import open_store

@@ -12,7 +12,8 @@ import pytest
 from senders import EVENING, sender
 
 from pipeline.errors import StoreUnusableError
-from pipeline.intake.log import FORMAT, KEPT, IntakeLog, Taken
+from pipeline.intake.log import FORMAT, KEPT, PRUNED_AT_ONCE, IntakeLog
+from pipeline.intake.taken import Taken
 from pipeline.outcome import Refusal
 
 REFUSAL = Refusal("Z003", 0, 1, 1, "不是有效的 zip 檔", "no zip")
@@ -21,7 +22,7 @@ REFUSAL = Refusal("Z003", 0, 1, 1, "不是有效的 zip 檔", "no zip")
 def taken(number: int, key: str | None = None, **changes: object) -> Taken:
     one = Taken(
         number, f"{number:026}", EVENING + timedelta(microseconds=number),
-        sender(name=f"{number}.xml"), bytes([number]) * 32, number, "plan", key,
+        sender(name=f"{number}.xml"), bytes([number % 256]) * 32, number, "plan", key,
     )  # fmt: skip
     return replace(one, **changes)  # type: ignore[arg-type]
 
@@ -92,6 +93,15 @@ def test_numbers_are_given_once_though_rows_are_forgotten(path: Path) -> None:
         log.prune(EVENING + 2 * KEPT)
     with closing(IntakeLog(path)) as log:
         assert log.last == 4
+
+
+def test_rows_are_forgotten_a_few_at_a_time(path: Path) -> None:
+    with closing(IntakeLog(path)) as log:
+        log.add([taken(n, sha256=b"") for n in range(1, PRUNED_AT_ONCE + 4)])
+        log.mark_settled(PRUNED_AT_ONCE + 2)
+        late = EVENING + 2 * KEPT
+        assert [log.prune(late) for _ in range(3)] == [PRUNED_AT_ONCE, 2, 0]
+        assert numbers(log.unsettled()) == [PRUNED_AT_ONCE + 3]
 
 
 def test_a_log_of_a_later_program_is_left_alone(path: Path) -> None:
