@@ -17,7 +17,7 @@ _SECRET: Final = tuple(
 )
 _PART: Final = re.compile(
     rf"(?P<open><(?P<name>{'|'.join(_SECRET)})(?:\s[^>]*)?>)(?P<value>.*?)(?P<close></(?P=name)\s*>)"
-    r"|(?P<text>[^<>]+)|[<>]",
+    r"|<[^<>]*>|[^<>]+|[<>]",
     re.DOTALL,
 )
 _TEXT: Final = re.compile(r"[^<>]+")
@@ -46,7 +46,7 @@ def masked_parts(xml: str) -> Iterator[Part]:
             yield Part(*inner, _hidden(found["name"], found["value"]))
             yield Part(inner[1], stop, _TEXT.sub(_without_ids, found["close"]))
         else:
-            yield Part(start, stop, without_ids(found["text"] or found[0]))
+            yield Part(start, stop, without_ids(found[0]))
 
 
 def record_xml(xml: str, *, clear: bool) -> str:
