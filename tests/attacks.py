@@ -182,6 +182,9 @@ ATTACKS: Mapping[tuple[str, str], Attack] = {
     ("GET", "/uploads/{upload_id}/records/{number}"): Attack(
         "page", _at("/uploads/{upload_id}/records/1")
     ),
+    ("GET", "/uploads/{upload_id}/records/{number}/visit"): Attack(
+        "page", _at("/uploads/{upload_id}/records/1/visit")
+    ),
     ("POST", "/uploads/{upload_id}/reopen"): Attack(
         "page", _form("/uploads/{upload_id}/reopen"), owner=303
     ),

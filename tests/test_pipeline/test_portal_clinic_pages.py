@@ -96,6 +96,10 @@ def test_a_record_shows_what_was_sent(web: WebHouse, many: str) -> None:
     (seen,) = web.house.accounts.audit.rows(action="record.seen", limit=1)
     assert (seen.object, seen.institution, seen.detail) == (many, X, '{"record":4}')
     assert "沒有問題" in client.get(f"/uploads/{many}/records/31").text
+    web.commit()
+    history = client.get(f"/uploads/{many}/records/4/visit").text
+    assert "送過，但還沒有收下" in history
+    assert record.id not in history
     for number in ("0", "32", "x", "99999999999999999999"):
         assert client.get(f"/uploads/{many}/records/{number}").status_code in (404, 422)
 
@@ -104,7 +108,7 @@ def test_what_is_anothers_is_not_there(web: WebHouse, many: str) -> None:
     stranger = web.browser(Y)
     nothing = stranger.get("/uploads/01KD0FXM40EH17RBM8YM2SCN7X")
     assert nothing.status_code == 404
-    for path in ("", "/state", "/records/1", "/errors.csv", "/receipt.txt"):
+    for path in ("", "/state", "/records/1", "/records/1/visit", "/errors.csv", "/receipt.txt"):
         answer = stranger.get(f"/uploads/{many}{path}")
         assert answer.status_code == 404
         assert many not in answer.text.replace(f"/uploads/{many}{path}", "")
@@ -259,6 +263,16 @@ def test_keys_are_shown_once_and_revoked(web: WebHouse) -> None:
     assert revoked.headers["location"] == "/account#keys"
     assert web.client(text).get("/api/v1/uploads").status_code == 401
     assert posted(web.browser(INSURER), "/account", "/account/keys", name="x").status_code == 404
+
+
+def test_an_ended_session_is_told(web: WebHouse) -> None:
+    client = web.browser(Y)
+    web.clock.forward(minutes=31)
+    led = client.get("/uploads")
+    assert led.headers["location"] == "/sign-in?next=%2Fuploads"
+    assert "登入已結束" in client.get(led.headers["location"]).text
+    assert "登入已結束" not in client.get("/sign-in").text
+    web.clock.forward(minutes=-31)
 
 
 def test_other_devices_are_signed_out(web: WebHouse) -> None:

@@ -8,6 +8,7 @@ import re
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from threading import Event
 from typing import Any
 
@@ -66,6 +67,13 @@ def nothing_settled(web: WebHouse) -> Iterator[None]:
         asked.result()
 
 
+def kept(web: WebHouse, client: httpx.Client) -> tuple[list[str], int]:
+    """The uploads that are listed, and the bytes of the archive."""
+    listed = re.findall(r"/uploads/[0-9A-Z]{26}", client.get("/uploads").text)
+    raw = Path(web.house.store_uri) / "raw"
+    return listed, sum(file.stat().st_size for file in raw.rglob("*") if file.is_file())
+
+
 def test_a_file_leads_to_its_page(web: WebHouse, clinic: httpx.Client) -> None:
     answer = sent(clinic, ("門診.xml", one(1, bad=True)))
     assert answer.status_code == 303
@@ -87,6 +95,17 @@ def test_a_page_waits_for_its_verdict(web: WebHouse, clinic: httpx.Client) -> No
     web.house.service.outcomes.wait(path.rpartition("/")[2], 20)
     told = clinic.get(f"{path}/state").json()
     assert told == {"waiting": False, "tone": "good", "text": "檢核無誤：1 筆全部收下"}
+
+
+def test_a_fault_of_ours_asks_nothing_of_the_sender(web: WebHouse, clinic: httpx.Client) -> None:
+    with nothing_settled(web):
+        path = sent(clinic, ("怪.xml", one(20))).headers["location"]
+        web.house.service.outcomes.failed([path.rpartition("/")[2]])
+        page = clinic.get(path).text
+        assert "系統檢核時發生問題" in page
+        assert "不需要重送" in page
+        assert "系統處理中" in clinic.get("/uploads").text
+        assert clinic.get(f"{path}/state").json()["waiting"] is False
 
 
 def test_packed_files(web: WebHouse, clinic: httpx.Client) -> None:
@@ -157,7 +176,8 @@ def test_names_show_no_ids(web: WebHouse, clinic: httpx.Client) -> None:
 
 
 def test_a_try_out_keeps_nothing(web: WebHouse, clinic: httpx.Client) -> None:
-    before = web.house.service.outcomes.rows(), clinic.get("/uploads").text
+    web.commit()
+    before = kept(web, clinic)
     hidden = hidden_fields(clinic.get("/try").text)
     record = bad_visit(X, SOMEBODY_ELSE, 11)
     answer = clinic.post("/try", data=hidden, files={"file": ("試.xml", upload([record]))})
@@ -165,7 +185,8 @@ def test_a_try_out_keeps_nothing(web: WebHouse, clinic: httpx.Client) -> None:
     assert "什麼都沒有留下" in answer.text
     assert "合格 0 筆，退件 1 筆" in answer.text
     assert record.fields["M03"] not in answer.text
-    assert (web.house.service.outcomes.rows(), clinic.get("/uploads").text) == before
+    web.commit()
+    assert kept(web, clinic) == before
 
 
 def test_a_try_out_takes_one_file(clinic: httpx.Client) -> None:

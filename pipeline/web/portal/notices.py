@@ -26,11 +26,6 @@ class Notice:
 
 NOTICES: Final = {
     "signed-out": Notice("您已登出。", "You are signed out."),
-    "session-ended": Notice(
-        "閒置過久或登入已滿 12 小時，請重新登入。",
-        "Your session has ended. Please sign in again.",
-        "note",
-    ),
     "password-changed": Notice("密碼已變更。", "Your password has been changed."),
     "key-revoked": Notice(
         "金鑰已撤銷，使用它的程式從現在起無法上傳。",

@@ -40,12 +40,16 @@ def home(session: Reader) -> Response:
 
 
 @router.get("/sign-in")
-def sign_in_page(request: Request, session: Reader) -> Response:
+def sign_in_page(request: Request, house: HouseOf, session: Reader) -> Response:
     """The form; who is signed in already goes on."""
     following = _safe(request.query_params.get("next", ""))
     if session is not None:
         return RedirectResponse(following or home_of(session.who), 303)
-    return _form(request, following)
+    ended = cookie_name(house) in request.cookies
+    response = _form(request, following, ended=ended)
+    if ended:
+        end_session(response, house)
+    return response
 
 
 @router.post("/sign-in")
@@ -89,6 +93,7 @@ def _form(
     request: Request,
     following: str,
     *,
+    ended: bool = False,
     name: str = "",
     error: tuple[str, str, str] | None = None,
     status: int = 200,
@@ -100,6 +105,7 @@ def _form(
         status=status,
         csrf=token,
         following=following,
+        ended=ended,
         oidc=BEGIN if house_of(request).settings.oidc else "",
         name=name,
         errors=[error] if error else [],

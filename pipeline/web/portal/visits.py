@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Final
+from urllib.parse import quote
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -18,7 +19,7 @@ from pipeline.lineage.visit import Trace, Version
 from pipeline.report.masking import masked
 from pipeline.report.printable import printable
 from pipeline.web.house import HouseOf
-from pipeline.web.identity import page_of
+from pipeline.web.identity import PageSession, page_of
 from pipeline.web.portal.forms import SignedForm
 from pipeline.web.portal.page import page
 from pipeline.web.portal.shown_findings import ShownFinding, shown_finding
@@ -92,6 +93,23 @@ def visits(request: Request, house: HouseOf, form: SignedForm) -> Response:
     except NotThereError:
         return _page(request, visit=ShownVisit(shown_id))
     return _page(request, visit=shown_visit(trace, load_plan()))
+
+
+@router.get("/uploads/{upload_id}/records/{number}/visit")
+def visit_of_record(
+    request: Request, house: HouseOf, session: PageSession, upload_id: str, number: int
+) -> Response:
+    """The history of the visit that a record names, without its id being asked; logged as well."""
+    who = session.who
+    record = house.desk.record(who, upload_id, number)
+    institution = record.answer.envelope.institution
+    house.accounts.audit.append(who.id, "history.seen", upload_id, institution, {"record": number})
+    back = f"/uploads/{quote(upload_id, safe='')}/records/{number}"
+    try:
+        trace = house.desk.visit_of_record(who, upload_id, number)
+    except NotThereError:  # it is there, but not in the tables yet
+        return _page(request, back=back, soon=True)
+    return _page(request, visit=shown_visit(trace, load_plan()), back=back)
 
 
 def shown_visit(trace: Trace, plan: Plan) -> ShownVisit:
@@ -179,7 +197,17 @@ def _page(
     request: Request,
     *,
     visit: ShownVisit | None = None,
+    back: str = "",
+    soon: bool = False,
     errors: Sequence[tuple[str, str, str]] = (),
     status: int = 200,
 ) -> Response:
-    return page(request, "visits.html.j2", status=status, visit=visit, errors=errors)
+    return page(
+        request,
+        "visits.html.j2",
+        status=status,
+        visit=visit,
+        back=back,
+        soon=soon,
+        errors=errors,
+    )
