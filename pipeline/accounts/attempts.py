@@ -34,23 +34,21 @@ def count(at: Connection, typed: str, now: datetime) -> tuple[int, int]:
     Gives for how many seconds the name is locked (0: it may be tried), and for how many it will
     be should this one be wrong. Counted first, many at once get no more tries than one by one.
     """
-    name = hashed(folded(typed))
+    name = name_hash(typed)
     row = {"name_hash": name, "wrong": 0, "locks": 0, "locked_until": None, "at": now}
     found = select(ATTEMPTS).where(ATTEMPTS.c.name_hash == name).with_for_update()
-    held = at.execute(found).one_or_none()
-    if held is None:
+    while (held := at.execute(found).one_or_none()) is None:
         insert_missing(at, ATTEMPTS, row)
-        held = at.execute(found).one()
     if held.locked_until is not None and held.locked_until > now:
         return _seconds(held.locked_until - now), 0
-    wrong, locks, until = held.wrong + 1, held.locks, None
+    wrong, times, until = held.wrong + 1, held.locks, None
     if wrong >= WRONG_IN_A_ROW:
-        until = now + min(FIRST_LOCK * 2 ** min(locks, 10), LONGEST_LOCK)
-        wrong, locks = 0, locks + 1
+        until = now + min(FIRST_LOCK * 2 ** min(times, 10), LONGEST_LOCK)
+        wrong, times = 0, times + 1
     at.execute(
         update(ATTEMPTS)
         .where(ATTEMPTS.c.name_hash == name)
-        .values(wrong=wrong, locks=locks, locked_until=until, at=now)
+        .values(wrong=wrong, locks=times, locked_until=until, at=now)
     )
     return 0, 0 if until is None else _seconds(until - now)
 
@@ -59,17 +57,22 @@ def forget(at: Connection, typed: str, now: datetime) -> None:
     """A right sign-in, or the operator: the name starts anew. Old names are forgotten as well."""
     at.execute(
         delete(ATTEMPTS).where(
-            (ATTEMPTS.c.name_hash == hashed(folded(typed))) | (ATTEMPTS.c.at < now - _FORGOTTEN)
+            (ATTEMPTS.c.name_hash == name_hash(typed)) | (ATTEMPTS.c.at < now - _FORGOTTEN)
         )
     )
 
 
-def locked_until(at: Connection, name: str, now: datetime) -> datetime | None:
-    """Until when a name is locked, if it is."""
-    found: datetime | None = at.execute(
-        select(ATTEMPTS.c.locked_until).where(ATTEMPTS.c.name_hash == hashed(folded(name)))
-    ).scalar_one_or_none()
-    return found if found is not None and found > now else None
+def locks(at: Connection, now: datetime) -> dict[str, datetime]:
+    """Until when names are locked at present, by ``name_hash``."""
+    rows = at.execute(
+        select(ATTEMPTS.c.name_hash, ATTEMPTS.c.locked_until).where(ATTEMPTS.c.locked_until > now)
+    )
+    return {row.name_hash: row.locked_until for row in rows}
+
+
+def name_hash(typed: str) -> str:
+    """A name as its tries are counted under; what was typed may be a secret in the wrong box."""
+    return hashed(folded(typed))
 
 
 class Addresses:

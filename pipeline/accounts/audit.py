@@ -58,7 +58,8 @@ class AuditLog(InDatabase):
     ) -> list[AuditRow]:  # fmt: skip
         """Rows, the last first; ``first`` and ``last`` bound their moments, both inclusive.
 
-        ``before`` is the number of the last row of the page before.
+        Texts are cleaned as those of rows are. ``before`` is the number of the last row of the
+        page before.
         """
         asked = select(*_COLUMNS).order_by(AUDIT.c.number.desc()).limit(limit)
         for column, value in (
@@ -66,7 +67,7 @@ class AuditLog(InDatabase):
             (AUDIT.c.institution, institution),
         ):  # fmt: skip
             if value is not None:
-                asked = asked.where(column == value)
+                asked = asked.where(column == clean(value))
         if first is not None:
             asked = asked.where(AUDIT.c.at >= moment_text(first))
         if last is not None:

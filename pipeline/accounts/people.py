@@ -95,7 +95,8 @@ class People(InDatabase):
     def account(self, name: str) -> Account:
         """An account by its sign-in name. Raises ``NoSuchAccountError``."""
         with self._database.reading() as at:
-            return self._told(at, _row(at, name))
+            row, locked = _row(at, name), attempts.locks(at, self._database.clock())
+        return _told(row, locked)
 
     def all_accounts(
         self, *, institution: str | None = None, role: Role | None = None
@@ -107,7 +108,8 @@ class People(InDatabase):
         if role is not None:
             asked = asked.where(ACCOUNTS.c.role == role)
         with self._database.reading() as at:
-            return [self._told(at, row) for row in at.execute(asked).all()]
+            rows, locked = at.execute(asked).all(), attempts.locks(at, self._database.clock())
+        return [_told(row, locked) for row in rows]
 
     def disable(self, by: Who, name: str) -> Account:
         """Nobody signs in by it any more; its sessions end. API keys it made stay: see them."""
@@ -196,14 +198,6 @@ class People(InDatabase):
         require_strong(password, [word for word in words if word])
         return self._hasher.hash(password)
 
-    def _told(self, at: Connection, row: AnyRow) -> Account:
-        return Account(
-            row.id, row.name, row.display, row.role, row.institution, row.password is not None,
-            row.must_change_password, row.disabled_at,
-            attempts.locked_until(at, row.name, self._database.clock()),
-            row.created_at, row.created_by, row.signed_in_at,
-        )  # fmt: skip
-
 
 def account_row(at: Connection, typed: str) -> AnyRow | None:
     """The row of the account that a name names, if there is one."""
@@ -211,6 +205,14 @@ def account_row(at: Connection, typed: str) -> AnyRow | None:
         name = sign_in_name(typed)
         return at.execute(select(ACCOUNTS).where(ACCOUNTS.c.name == name)).one_or_none()
     return None
+
+
+def _told(row: AnyRow, locked: dict[str, datetime]) -> Account:
+    return Account(
+        row.id, row.name, row.display, row.role, row.institution, row.password is not None,
+        row.must_change_password, row.disabled_at, locked.get(attempts.name_hash(row.name)),
+        row.created_at, row.created_by, row.signed_in_at,
+    )  # fmt: skip
 
 
 def _row(at: Connection, name: str) -> AnyRow:

@@ -166,7 +166,7 @@ def test_rows_by_who_what_whose_and_when(book: Book, log: AuditLog) -> None:
         before = page[-1].number
     assert [number for page in pages for number in page] == list(range(20, 0, -1))
     assert [len(page) for page in pages] == [6, 6, 6, 2]
-    for odd in ("' OR 1=1", "%", "王", "a" * 5000):
+    for odd in ("' OR 1=1", "%", "王", "a" * 5000, "\x00", "\ud800"):
         assert log.rows(who=odd, action=odd, object=odd, institution=odd) == []
 
 
