@@ -33,12 +33,14 @@ class Options:
     """How a process of a stream runs.
 
     ``member`` names it for good (static membership; its states are kept under its name), else it
-    is one of many and builds its states anew. ``window``: uploads the dispatcher may be ahead.
+    is one of many and builds its states anew. ``prefix`` begins the names of a new stream's topics.
+    ``window``: uploads the dispatcher may be ahead.
     """
 
     cluster: Cluster
     store_uri: str
     member: str | None = None
+    prefix: str = "nhi-"
     replicas: int = 1
     window: int = WINDOW
     pace: Pace = field(default_factory=Pace)
@@ -49,7 +51,7 @@ class Options:
 
 def open_stream(options: Options) -> Stream:
     """The stream into the store, its topics made. Raises ``BrokerError``, ``StoreUnusableError``."""
-    stream = begin_stream(layout_of(options.store_uri))
+    stream = begin_stream(layout_of(options.store_uri), prefix=options.prefix)
     make_topics(options.cluster, stream.topics, options.replicas)
     return stream
 
