@@ -184,7 +184,10 @@ def _open_and_serve(settings: Settings, serving: Serving, listening: Listening) 
     from pipeline.web.open_house import open_house
     from pipeline.web.server import serve
     from pipeline.web.upkeep import daily
+    from pipeline.web.zip_passwords import OPERATOR_WARNING
 
+    if settings.id_as_password:
+        click.secho(OPERATOR_WARNING, fg="yellow", err=True)
     with open_house(
         settings,
         serving.store_uri,

@@ -20,7 +20,6 @@ from pipeline.report.receipt import receipt
 from pipeline.web.house import House
 from pipeline.web.zip_passwords import ZipPassword, zip_password
 
-EndedError = DownloadEndedError  # the name that routes know it by
 Shape = Literal["csv", "text"]
 _STEMS: Final = {"csv": "errors", "text": "receipt"}
 _SUFFIXES: Final = {"csv": "csv", "text": "txt"}

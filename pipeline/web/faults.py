@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from pipeline.accounts.faults import LockedOutError, NotAllowedError, WeakPasswordError
+from pipeline.accounts.faults import (
+    AccountsUnusableError,
+    LockedOutError,
+    NoSuchAccountError,
+    NotAllowedError,
+    WeakPasswordError,
+)
 from pipeline.desk.errors import DownloadEndedError, NotThereError, SpecialCodeError
 from pipeline.errors import PipelineError
 from pipeline.intake.sender import DoorClosedError, KeyReusedError
-from pipeline.web.downloads import EndedError, NotReadyError
+from pipeline.web.downloads import NotReadyError
 from pipeline.web.problems import Problem, not_found
 
 _SOON: Final = {"Retry-After": "2"}
@@ -35,9 +41,10 @@ def _door_closed(fault: PipelineError) -> Problem:
 
 PROBLEMS: Final[dict[type[PipelineError], Callable[[PipelineError], Problem]]] = {
     NotThereError: lambda _: not_found(),
+    NoSuchAccountError: lambda _: not_found(),
+    AccountsUnusableError: _door_closed,
     NotAllowedError: _told("not-allowed"),
     DownloadEndedError: _told("download-ended"),
-    EndedError: _told("download-ended"),
     NotReadyError: _told("not-ready", _SOON),
     KeyReusedError: _told("key-reused"),
     SpecialCodeError: _told("invalid-request"),

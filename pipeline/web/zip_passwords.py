@@ -23,6 +23,11 @@ ID_WARNING: Final = (
     "A zip whose password is an id may be guessed within minutes. Keep it on a safe computer only, "
     "and rather use the password made for you."
 )
+OPERATOR_WARNING: Final = (
+    "NHI_UPLOAD_ID_AS_PASSWORD=1：加密下載可用身分證號為密碼，數分鐘內就可能被猜中\n"
+    "NHI_UPLOAD_ID_AS_PASSWORD=1: an encrypted download may have a person's id as its password, "
+    "which may be guessed within minutes"
+)
 _PERSON_ID: Final = re.compile(r"[A-Z][1289A-D][0-9]{8}")
 
 

@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 
 from pipeline.accounts.faults import WrongSignInError
 from pipeline.web.house import House, HouseOf
-from pipeline.web.identity import begin_session, cookie_name
+from pipeline.web.identity import address_of, begin_session, cookie_name
 from pipeline.web.oidc.flow import (
     LIFE_SECONDS,
     NotTheirsError,
@@ -62,13 +62,12 @@ async def from_provider(request: Request, house: HouseOf) -> Response:
         raise _refused() from None
     if not code or issuer not in ("", provider.settings.issuer):
         raise _refused()
-    address = request.client.host if request.client else ""
     try:
         identity = await run_in_threadpool(
             identity_of, provider, pending, code, _back(request), now
         )
         signed_in = await run_in_threadpool(
-            house.accounts.sign_in_identity, identity.issuer, identity.subject, address
+            house.accounts.sign_in_identity, identity.issuer, identity.subject, address_of(request)
         )
     except ProviderError as wrong:
         raise _unusable(wrong) from None

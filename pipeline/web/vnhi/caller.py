@@ -17,6 +17,7 @@ from starlette.concurrency import run_in_threadpool
 
 from pipeline.accounts.who import Who
 from pipeline.web.house import House
+from pipeline.web.identity import address_of
 from pipeline.web.requests import note
 from pipeline.web.security import came_through_proxy
 from pipeline.web.vnhi.codes import not_verified
@@ -43,7 +44,7 @@ class Connection:
 async def connection_of(request: Request, house: House) -> Connection:
     """The connection of a request. Raises ``VnhiError`` where it is bound to nothing; ``Problem``
     429 where that was so too often."""
-    address = request.client.host if request.client else ""
+    address = address_of(request)
     house.rates.check("wrong-keys", address)
     fingerprint = _fingerprint(request)
     bound = await run_in_threadpool(house.accounts.bound, address, fingerprint)
