@@ -66,13 +66,6 @@ class Desk:
         """What became of an upload. Raises ``NotThereError``."""
         return self._receipts.receipt(who, upload_id)
 
-    def download(self, who: Who, upload_id: str) -> Receipt:
-        """The same, for files with ids in clear: only the institution's own, and in time.
-
-        Raises ``NotThereError``, also while there is no answer, and ``DownloadEndedError``.
-        """
-        return self._receipts.download(who, upload_id)
-
     def reopen(self, who: Who, upload_id: str) -> datetime:
         """Make an upload's files available again; until when. Raises ``NotThereError``."""
         return self._receipts.reopen(who, upload_id)

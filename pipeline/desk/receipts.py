@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from pipeline.accounts.who import Who
-from pipeline.desk.errors import DownloadEndedError, NotThereError
+from pipeline.desk.errors import NotThereError
 from pipeline.desk.service import Outcomes
 from pipeline.desk.uploads import UNANSWERED, Uploads
 from pipeline.report.answer import Answer
@@ -107,19 +107,6 @@ class Receipts:
         ends_at = self._downloads.ends_at(row)
         answer = None if row["status"] in UNANSWERED else self._answer(who, row)
         return Receipt(row, row["status"], answer, ends_at, self._downloads.ended(ends_at))
-
-    def download(self, who: Who, upload_id: str) -> Receipt:
-        """The receipt for the files of the institution's own, in clear.
-
-        Raises ``NotThereError`` (also for whoever sees it but isn't of the institution, and while
-        there is no answer) and ``DownloadEndedError``.
-        """
-        receipt = self.receipt(who, upload_id)
-        if not who.owns(receipt.institution) or receipt.answer is None:
-            raise NotThereError
-        if receipt.ended:
-            raise DownloadEndedError
-        return receipt
 
     def reopen(self, who: Who, upload_id: str) -> datetime:
         """Let an upload's files be downloaded again; gives until when. Raises ``NotThereError``."""

@@ -22,7 +22,7 @@ from desk_rooms import (
 )
 from visit_records import PERSON, SOMEBODY_ELSE, Record, prescribing, upload, visit
 
-from pipeline.desk.errors import DownloadEndedError, NotThereError, SpecialCodeError
+from pipeline.desk.errors import NotThereError, SpecialCodeError
 from pipeline.report.verdict_json import verdict_json
 
 TODAY = EVENING.date()
@@ -63,17 +63,16 @@ def test_an_answer_is_the_same_before_and_after_the_commit(room: Room, data: byt
 def test_downloads_end_and_can_be_asked_for_again(room: Room) -> None:
     upload_id = room.send(X, BAD)
     room.clock.forward(days=13, hours=23)
-    assert room.desk.download(OF_X, upload_id).ends_at == EVENING + timedelta(days=14)
+    receipt = room.desk.receipt(OF_X, upload_id)
+    assert (receipt.ends_at, receipt.ended) == (EVENING + timedelta(days=14), False)
     room.clock.forward(hours=1)
-    with pytest.raises(DownloadEndedError):
-        room.desk.download(OF_X, upload_id)
     assert room.desk.receipt(OF_X, upload_id).ended
     until = room.desk.reopen(OF_X, upload_id)
     assert until == room.clock.now + timedelta(days=14)
-    assert room.desk.download(OF_X, upload_id).ends_at == until
+    receipt = room.desk.receipt(OF_X, upload_id)
+    assert (receipt.ends_at, receipt.ended) == (until, False)
     room.clock.forward(days=14)
-    with pytest.raises(DownloadEndedError):
-        room.desk.download(OF_X, upload_id)
+    assert room.desk.receipt(OF_X, upload_id).ended
     (row,) = room.desk.results(OF_X, X, TODAY, TODAY).uploads
     assert (row["ended"], row["ends_at"]) == (True, until)
 

@@ -32,7 +32,7 @@ from visit_records import PERSON, PHARMACY, SOMEBODY_ELSE, dispensing, refill, u
 
 from pipeline.accounts.who import Who
 from pipeline.desk.desk import Desk
-from pipeline.desk.errors import DownloadEndedError, NotThereError
+from pipeline.desk.errors import NotThereError
 from pipeline.report.answer import Answer
 from pipeline.run import RunOptions, run
 from rules import load_plan
@@ -105,7 +105,6 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 OF_UPLOAD: dict[str, Callable[[Desk, Who, str], Any]] = {
     "receipt": lambda desk, who, one: desk.receipt(who, one),
-    "download": lambda desk, who, one: desk.download(who, one),
     "reopen": lambda desk, who, one: desk.reopen(who, one),
     "record": lambda desk, who, one: desk.record(who, one, 1),
     "visit_of_record": lambda desk, who, one: desk.visit_of_record(who, one, 1),
@@ -174,11 +173,10 @@ def test_an_institution_sees_all_of_its_own(world: World) -> None:
         assert listed == set(world.sent[name])
 
 
-def test_files_in_clear_are_for_the_institution_alone(world: World) -> None:
+def test_the_insurers_people_ask_for_no_downloads(world: World) -> None:
     for who in (INSURER, AUDITOR):
-        for question in ("download", "reopen"):
-            with pytest.raises(NotThereError):
-                OF_UPLOAD[question](world.room.desk, who, world.sent[X][0])
+        with pytest.raises(NotThereError):
+            world.room.desk.reopen(who, world.sent[X][0])
 
 
 def test_a_prescription_tells_each_side_its_own_part(world: World) -> None:
@@ -237,7 +235,7 @@ def said(question: Callable[..., Any], *asked: Any) -> Any:
     """The answer to a question, or the refusal of it."""
     try:
         return question(*asked)
-    except (NotThereError, DownloadEndedError) as refusal:
+    except NotThereError as refusal:
         return type(refusal).__name__, str(refusal)
 
 
