@@ -26,6 +26,7 @@ import pyarrow.compute as pc
 from pipeline.archive import Archive
 from pipeline.store.appended import append, batch_row
 from pipeline.store.committer import Committer
+from pipeline.store.compaction import compact
 from pipeline.store.delta import TableCommit
 from pipeline.store.failures import commit_failed, write_failures
 from pipeline.store.layout import DEFAULT_BUCKETS
@@ -36,6 +37,7 @@ from pipeline.store.state_db import Marker
 from pipeline.store.state_rebuild import open_state
 from pipeline.store.tracks import TrackTables
 from pipeline.store.uploads import Uploads
+from pipeline.store.vacuum import vacuum
 from schemas.tables import PREFIXES, Track
 
 __all__ = ["WAIT_SECONDS", "Store", "open_store"]
@@ -186,6 +188,18 @@ class Store:
         for part in self._parts:
             part.freeze()
         return partial(self._finish, outcome)
+
+    def keep_in_shape(self) -> tuple[int, int]:
+        """Join small files, then remove those that nobody needs any more: how many of each.
+
+        With nothing staged; the store is to be closed and opened anew. Raises ``StoreWriteError``.
+        """
+        self._check()
+        if self._under_way or not self._uploads.empty:
+            raise RuntimeError("something is staged")
+        self._failed = True  # what it knows of files is not so any more
+        joined = sum(one.files_before - one.files_after for one in compact(self._committer))
+        return joined, sum(len(one.paths) for one in vacuum(self._committer))
 
     def _finish(self, outcome: _Outcome) -> int:
         """Make an outcome durable; then it need not be held in memory."""
