@@ -84,17 +84,19 @@ def escaped_pem() -> str:
 
 
 @contextmanager
-def vnhi_house(folder: Path) -> Iterator[House]:
+def vnhi_house(folder: Path, *, bind: bool = True) -> Iterator[House]:
     """A service that an address of ours and a certificate of THEIRS are bound to.
 
-    This machine is also its trusted proxy. Its uploads have at most 200,000 bytes.
+    This machine is also its trusted proxy. Its uploads have at most 200,000 bytes. ``bind`` is
+    False for a service that was there before.
     """
     store, clock = str(folder / "store"), Clock()
     clock.now = RECEIVED_AT
     settings = Settings(limits=replace(LIMITS, upload_bytes=200_000))
     with open_house(settings, store, Doorway(proxies=(HERE,)), clock=clock) as house:
-        house.accounts.bind(OPERATOR, OURS, HERE)
-        house.accounts.bind(OPERATOR, THEIRS, sha256(CERTIFICATE).hexdigest())
+        if bind:
+            house.accounts.bind(OPERATOR, OURS, HERE)
+            house.accounts.bind(OPERATOR, THEIRS, sha256(CERTIFICATE).hexdigest())
         yield house
 
 

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from hashlib import sha256
+from pathlib import Path
 
 import httpx
 import pytest
@@ -25,6 +26,7 @@ from vnhi_clinic import (
 )
 from web_house import served
 
+from pipeline.cli import main
 from pipeline.web.app import create_app
 from pipeline.web.house import Doorway, House
 from pipeline.web.vnhi.opcode import opcode_of
@@ -160,3 +162,24 @@ def test_guessing_is_slowed_down(house: House) -> None:
         assert codes[0] == 200
         assert codes[-1] == 429
         assert Clinic(client).upload(sType="ZZ")["RtnCode"] == "0000"
+
+
+@pytest.mark.parametrize(("registered", "refusal"), [("127.0.0.0/28", None), ("10.1.2.3", "Y011")])
+def test_the_address_it_came_from_is_checked_where_addresses_are_registered(
+    registered: str, refusal: str | None, tmp_path: Path
+) -> None:
+    store = str(tmp_path / "store")
+    with vnhi_house(tmp_path):
+        pass  # a store to load the table into
+    table = tmp_path / "addresses.csv"
+    table.write_text(f"institution,address,from,until\n{OURS},{registered},,\n")
+    assert main(["reference", "load", "institution_addresses", str(table), "--store", store]) == 0
+    with (
+        vnhi_house(tmp_path, bind=False) as house,
+        served(create_app(house)) as url,
+        httpx.Client(base_url=url, trust_env=False) as client,
+    ):
+        opcode = Clinic(client).upload()["Opcode"]
+        settled(house, opcode)
+        said = Clinic(client).result(opcode)["refusal"]
+        assert (said and said["code"]) == refusal
