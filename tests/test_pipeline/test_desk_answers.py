@@ -22,7 +22,9 @@ from desk_rooms import (
 )
 from visit_records import PERSON, SOMEBODY_ELSE, Record, prescribing, upload, visit
 
+from pipeline import batches
 from pipeline.desk.errors import NotThereError, SpecialCodeError
+from pipeline.intake.sender import Sender
 from pipeline.report.verdict_json import verdict_json
 
 TODAY = EVENING.date()
@@ -159,6 +161,24 @@ def test_a_trial_is_the_check_alone(room: Room) -> None:
     assert prechecked.plan is answer.plan
 
 
+def test_what_we_failed_on_is_told_as_that(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    def spoiled(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(batches, "process_many", spoiled)
+    sender = Sender(X, "web-api", "official", "one.xml")
+    ticket = room.service.door.take(payload_of(upload([GOOD])), sender)
+    assert not room.service.outcomes.wait(ticket.upload_id, 60)
+    receipt = room.desk.receipt(OF_X, ticket.upload_id)
+    assert (receipt.state, receipt.answer, receipt.row["records"]) == ("failed", None, 0)
+    page = room.desk.results(OF_X, X, TODAY, TODAY, status="failed")
+    assert [row["upload_id"] for row in page.uploads] == [ticket.upload_id]
+    assert room.desk.health(INSURER).settling.failed == 1
+    for question in (room.desk.record, room.desk.visit_of_record):
+        with pytest.raises(NotThereError):
+            question(OF_X, ticket.upload_id, 1)
+
+
 def versions(room: Room, record: Record) -> list[str]:
     return [v.outcome for v in room.desk.visit(OF_X, X, record.id).versions]
 
@@ -174,6 +194,8 @@ def test_the_history_of_a_visit(room: Room) -> None:
     for wrong in ("", "x" * 20, "A" * 20, GOOD.id[:-1]):
         with pytest.raises(NotThereError):
             room.desk.visit(OF_X, X, wrong)
+    with pytest.raises(NotThereError):
+        room.desk.visit(OF_X, None, GOOD.id)
 
 
 def test_a_special_code_alone_may_name_several_visits(room: Room) -> None:
