@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
@@ -11,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
+from limits import parse
 from oidc_provider import CLIENT_ID, CLIENT_SECRET, SmallProvider, small_provider
 from web_house import AUDITOR, INSURER, NAMES, WebHouse, X, served, web_house
 
@@ -20,7 +22,7 @@ from pipeline.errors import PipelineError
 from pipeline.settings import OidcSettings, Settings
 from pipeline.taipei import TAIPEI
 from pipeline.web.app import create_app
-from pipeline.web.oidc.provider import provider_of
+from pipeline.web.oidc.provider import ProviderError, provider_of
 from pipeline.web.oidc.routes import BACK, BEGIN
 
 SESSION = "nhi-session"
@@ -38,6 +40,7 @@ def linked(tmp_path_factory: pytest.TempPathFactory, provider: SmallProvider) ->
     oidc = OidcSettings(provider.issuer, CLIENT_ID, CLIENT_SECRET)
     with web_house(tmp_path_factory.mktemp("oidc"), Settings(oidc=oidc)) as web:
         web.clock.now = datetime.now(TAIPEI)
+        web.house.rates._limits["wrong-keys"] = parse("100000/minute")
         web.house.accounts.link_identity(OPERATOR, AUDITOR, provider.issuer, "person-1")
         yield web
 
@@ -266,6 +269,31 @@ def test_a_provider_that_says_what_none_may_is_not_used(
     answer = browser.get(BEGIN)
     assert answer.status_code == 503
     assert "nhi-oidc" not in browser.cookies
+
+
+def test_a_provider_that_does_not_answer_holds_nobody_up(
+    browser: httpx.Client, provider: SmallProvider
+) -> None:
+    dead = provider_of(OidcSettings("http://127.0.0.1:9", CLIENT_ID, CLIENT_SECRET))
+    with pytest.raises(ProviderError, match="no answer"):
+        dead.endpoints(1_000.0)
+    dead._lock.acquire()  # somebody else is asking it
+    started = time.perf_counter()
+    with pytest.raises(ProviderError, match="busy"):
+        dead.endpoints(1_000.0)
+    dead._lock.release()
+    assert time.perf_counter() - started < 3
+    dead.settings = OidcSettings(provider.issuer, CLIENT_ID, CLIENT_SECRET)
+    with pytest.raises(ProviderError, match="no answer"):  # it rests
+        dead.endpoints(1_005.0)
+    assert dead.endpoints(1_010.0).token == f"{provider.issuer}/token"
+
+
+def test_whoever_guesses_is_slowed_down(linked: WebHouse) -> None:
+    with served(create_app(replace(linked.house))) as url, httpx.Client(base_url=url) as guesser:
+        codes = [guesser.get(BACK, params={"state": "x", "code": "y"}) for _ in range(62)]
+        assert [codes[0].status_code, codes[-1].status_code] == [403, 429]
+        assert guesser.get(BEGIN).status_code == 429
 
 
 def test_without_a_provider_the_pages_are_not_there(linked: WebHouse) -> None:

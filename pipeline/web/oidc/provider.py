@@ -7,8 +7,9 @@ we don't know has the keys fetched anew, at most once a minute.
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any, Final, cast
@@ -25,6 +26,8 @@ from pipeline.settings import OidcSettings
 _TIMEOUT_SECONDS: Final = 5.0
 _KEEP_SECONDS: Final = 3600.0
 _ANEW_SECONDS: Final = 60.0
+_REST_SECONDS: Final = 10.0  # after a failure, in which nobody is kept waiting for another
+_MOST_AT_ONCE: Final = 4  # threads that wait for the provider; pages need the others
 
 
 class ProviderError(PipelineError):
@@ -58,24 +61,26 @@ class Provider:
     def __init__(self, settings: OidcSettings) -> None:
         self.settings = settings
         self._lock = threading.Lock()
+        self._turns = threading.BoundedSemaphore(_MOST_AT_ONCE)
+        self._failed: float | None = None
         self._endpoints: tuple[Endpoints, float] | None = None
         self._keys: _Keys | None = None
 
     def endpoints(self, now: float) -> Endpoints:
         """Where it is spoken to. Raises ``ProviderError``."""
-        with self._lock:
+        with self._alone():
             if self._endpoints is None or now - self._endpoints[1] > _KEEP_SECONDS:
-                self._endpoints = self._discover(), now
+                self._endpoints = self._discover(now), now
             return self._endpoints[0]
 
     def keys(self, now: float, *, anew: bool = False) -> KeySet:
         """Its public keys; ``anew`` where one was lacking. Raises ``ProviderError``."""
         jwks = self.endpoints(now).jwks
-        with self._lock:
+        with self._alone():
             keep = _ANEW_SECONDS if anew else _KEEP_SECONDS
             if self._keys is None or now - self._keys.fetched > keep:
                 try:
-                    said = cast("KeySetSerialization", _json("GET", jwks))
+                    said = cast("KeySetSerialization", self._json("GET", jwks, now))
                     self._keys = _Keys(KeySet.import_key_set(said), now)
                 except (JoseError, ValueError, TypeError, KeyError):
                     raise ProviderError("keys") from None
@@ -83,9 +88,10 @@ class Provider:
 
     def exchange(self, code: str, redirect_uri: str, verifier: str, now: float) -> dict[str, Any]:
         """What a code is good for; ``ProviderError`` where that is nothing."""
-        return _json(
+        return self._json(
             "POST",
             self.endpoints(now).token,
+            now,
             auth=httpx.BasicAuth(self.settings.client_id, self.settings.client_secret),
             data={
                 "grant_type": "authorization_code",
@@ -95,8 +101,8 @@ class Provider:
             },
         )
 
-    def _discover(self) -> Endpoints:
-        said = _json("GET", get_well_known_url(self.settings.issuer, external=True))
+    def _discover(self, now: float) -> Endpoints:
+        said = self._json("GET", get_well_known_url(self.settings.issuer, external=True), now)
         if said.get("issuer") != self.settings.issuer:
             raise ProviderError("issuer")
         names = ("authorization_endpoint", "token_endpoint", "jwks_uri")
@@ -105,6 +111,30 @@ class Provider:
             raise ProviderError("endpoints")
         return Endpoints(*map(str, urls))
 
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Fetch what all need once; whoever comes meanwhile waits a moment at most."""
+        if not self._lock.acquire(timeout=1.0):
+            raise ProviderError("busy")
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+    def _json(self, method: str, url: str, now: float, **arguments: Any) -> dict[str, Any]:
+        """What the provider says. Right after it failed to, it is not asked."""
+        if self._failed is not None and 0 <= now - self._failed < _REST_SECONDS:
+            raise ProviderError("no answer")
+        if not self._turns.acquire(blocking=False):
+            raise ProviderError("busy")
+        try:
+            return _said(method, url, **arguments)
+        except httpx.TransportError:
+            self._failed = now
+            raise ProviderError("no answer") from None
+        finally:
+            self._turns.release()
+
 
 @lru_cache(4)
 def provider_of(settings: OidcSettings) -> Provider:
@@ -112,21 +142,19 @@ def provider_of(settings: OidcSettings) -> Provider:
     return Provider(settings)
 
 
-def seconds_of(moment: datetime) -> float:
-    """A moment (aware) as the provider's functions take it."""
-    return moment.timestamp()
+def _said(method: str, url: str, **arguments: Any) -> dict[str, Any]:
+    """An object of JSON from a URL that must be https, or on this machine. No redirects.
 
-
-def _json(method: str, url: str, **arguments: Any) -> dict[str, Any]:
-    """An object of JSON from a URL that must be https, or on this machine. No redirects."""
+    Raises ``httpx.TransportError`` where nobody answers, ``ProviderError`` for any other trouble.
+    """
     if not _private(url):
         raise ProviderError("https")
     try:
         answer = httpx.request(method, url, timeout=_TIMEOUT_SECONDS, **arguments)
         answer.raise_for_status()
         said = answer.json()
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError):
-        raise ProviderError("no answer") from None
+    except (httpx.HTTPStatusError, httpx.InvalidURL, ValueError):
+        raise ProviderError("refusal") from None
     if not isinstance(said, dict):
         raise ProviderError("answer")
     return said

@@ -7,7 +7,6 @@ import logging
 from typing import Final
 
 from fastapi import APIRouter, Request
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
 
 from pipeline.accounts.faults import WrongSignInError
@@ -15,6 +14,7 @@ from pipeline.web.house import House, HouseOf
 from pipeline.web.identity import address_of, begin_session, cookie_name
 from pipeline.web.oidc.flow import (
     LIFE_SECONDS,
+    Identity,
     NotTheirsError,
     authorization_url,
     begin,
@@ -35,10 +35,11 @@ _log = logging.getLogger(__name__)
 def to_provider(request: Request, house: HouseOf) -> Response:
     """Send the browser to the provider."""
     provider, pending = _provider(house), begin()
+    house.rates.check("wrong-keys", address_of(request))
     try:
         url = authorization_url(provider, pending, _back(request), house.clock().timestamp())
     except ProviderError as wrong:
-        raise _unusable(wrong) from None
+        raise _unusable(request, house, wrong) from None
     response = RedirectResponse(url, 303)
     response.set_cookie(
         _cookie_name(house), cookie_of(pending), LIFE_SECONDS, path="/",
@@ -48,40 +49,41 @@ def to_provider(request: Request, house: HouseOf) -> Response:
 
 
 @router.get(BACK)
-async def from_provider(request: Request, house: HouseOf) -> Response:
-    """Begin a session of whom the provider vouches for."""
+def from_provider(request: Request, house: HouseOf) -> Response:
+    """Begin a session of whom the provider vouches for; one that the browser had before ends."""
     provider = _provider(house)
-    answer = {name: request.query_params.getlist(name) for name in ("state", "code", "iss")}
-    if any(len(values) > 1 for values in answer.values()):
-        raise _refused()
-    state, code, issuer = ("".join(answer[name]) for name in ("state", "code", "iss"))
-    now = house.clock().timestamp()
+    house.rates.check("wrong-keys", address_of(request))
     try:
-        pending = pending_of(request.cookies.get(_cookie_name(house)), state, now)
-    except NotTheirsError:
-        raise _refused() from None
-    if not code or issuer not in ("", provider.settings.issuer):
-        raise _refused()
-    try:
-        identity = await run_in_threadpool(
-            identity_of, provider, pending, code, _back(request), now
-        )
-        signed_in = await run_in_threadpool(
-            house.accounts.sign_in_identity, identity.issuer, identity.subject, address_of(request)
+        identity = _identity(request, house, provider)
+        signed_in = house.accounts.sign_in_identity(
+            identity.issuer, identity.subject, address_of(request)
         )
     except ProviderError as wrong:
-        raise _unusable(wrong) from None
-    except WrongSignInError:
-        raise _refused() from None
+        raise _unusable(request, house, wrong) from None
+    except (NotTheirsError, WrongSignInError):
+        raise _refused(request, house) from None
     previous = request.cookies.get(cookie_name(house))
     if previous:
-        await run_in_threadpool(house.accounts.sign_out, previous)
+        house.accounts.sign_out(previous)
     response = RedirectResponse("/", 303)
     response.delete_cookie(
         _cookie_name(house), path="/", secure=house.doorway.https, httponly=True, samesite="lax"
     )
     begin_session(response, house, signed_in.token)
     return response
+
+
+def _identity(request: Request, house: House, provider: Provider) -> Identity:
+    """Whom the browser's answer is about. Raises ``NotTheirsError``, ``ProviderError``."""
+    answer = {name: request.query_params.getlist(name) for name in ("state", "code", "iss")}
+    if any(len(values) > 1 for values in answer.values()):
+        raise NotTheirsError
+    state, code, issuer = ("".join(values) for values in answer.values())
+    now = house.clock().timestamp()
+    pending = pending_of(request.cookies.get(_cookie_name(house)), state, now)
+    if not code or issuer not in ("", provider.settings.issuer):
+        raise NotTheirsError
+    return identity_of(provider, pending, code, _back(request), now)
 
 
 def _provider(house: House) -> Provider:
@@ -100,12 +102,14 @@ def _cookie_name(house: House) -> str:
     return "__Host-nhi-oidc" if house.doorway.https else "nhi-oidc"
 
 
-def _unusable(wrong: ProviderError) -> Problem:
+def _unusable(request: Request, house: House, wrong: ProviderError) -> Problem:
     _log.warning("the insurer's provider of sign-ins: %s", wrong.message_en)
+    house.rates.count("wrong-keys", address_of(request))
     return Problem("closed", wrong.message_zh, wrong.message_en)
 
 
-def _refused() -> Problem:
+def _refused(request: Request, house: House) -> Problem:
+    house.rates.count("wrong-keys", address_of(request))
     return Problem(
         "not-allowed",
         "登入未完成：請從登入頁重新開始；仍不行時，請管理者確認您的帳號已連結。",
