@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from threading import Event, Lock
 
 from pipeline.archive import Archive, compress
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, StoreWriteError
 from pipeline.intake.log import IntakeLog
 from pipeline.intake.outcomes import Outcomes
 from pipeline.intake.sender import (
@@ -149,7 +149,7 @@ class Door:
                     comer.fault = self._why_shut()
             else:
                 self._write(self._room, comers)
-        except (OSError, sqlite3.Error) as error:
+        except (OSError, sqlite3.Error, StoreWriteError) as error:
             _log.error("the door is shut, since a write failed: %s", error)
             self._room, self._why_shut = None, trouble
             for comer in comers:

@@ -17,20 +17,28 @@ from typing import Final
 
 from pipeline.errors import StoreUnusableError
 from pipeline.intake.taken import COLUMNS, NAMES, Taken, moment_of, row_of, taken_of
+from pipeline.store.failures import write_failures
 from pipeline.store.layout import Layout, sync_folder
 
 FORMAT: Final = 1
 KEPT: Final = timedelta(days=190)
 """How long an Idempotency-Key is known."""
 PRUNED_AT_ONCE: Final = 1_000
+MOST_TRIES: Final = 5
+"""Starts at which an upload that we fail on is tried again."""
 
 _APPLICATION: Final = 0x4E484955  # "NHIU": the file is an intake log
 _SCHEMA: Final = (
     f"CREATE TABLE upload ({', '.join(COLUMNS)})",
+    "CREATE INDEX failures ON upload (number) WHERE failed",
     "CREATE TABLE mark (number INTEGER NOT NULL)",
     "INSERT INTO mark VALUES (0)",
     f"PRAGMA application_id = {_APPLICATION}",
     f"PRAGMA user_version = {FORMAT}",
+)
+# Of many rows the last ones: what failed and was put at the end came earlier.
+_LAST_RECEIVED: Final = (
+    "SELECT max(received_at) FROM (SELECT received_at FROM upload ORDER BY number DESC LIMIT 10000)"
 )
 
 
@@ -42,16 +50,17 @@ def intake_path(layout: Layout) -> Path:
 class IntakeLog:
     """The log of one store. Whoever opens it holds the store; any thread may use it.
 
-    Raises ``StoreUnusableError`` if it can't be read, ``sqlite3.Error`` where writing fails: then
+    Raises ``StoreUnusableError`` if it can't be read, ``StoreWriteError`` where writing fails: then
     nothing was written.
     """
 
     def __init__(self, path: Path) -> None:
         self._lock = RLock()
-        self._rows = _opened(path)
+        with write_failures():
+            self._rows = _opened(path)
         self.last = max(self._number("SELECT max(number) FROM upload"), self.mark)
         """The highest number that was ever given."""
-        self.last_received = moment_of(self._number("SELECT max(received_at) FROM upload"))
+        self.last_received = moment_of(self._number(_LAST_RECEIVED))
         """The latest moment of receipt, 1970 if there is none."""
 
     def close(self) -> None:
@@ -94,27 +103,31 @@ class IntakeLog:
         with self._writing():
             self._rows.execute("UPDATE mark SET number = max(number, ?)", (number,))
 
-    def mark_failed(self, upload_ids: Iterable[str]) -> None:
-        """Settling failed on these: they are not tried again before ``put_back``."""
+    def mark_failed(self, upload_ids: Iterable[str], *, failed: bool = True) -> None:
+        """Settling failed on these, or not: they are not tried again before ``begin_tries``."""
         with self._writing():
             self._rows.executemany(
-                "UPDATE upload SET failed = 1 WHERE upload_id = ?", [(one,) for one in upload_ids]
+                "UPDATE upload SET failed = ? WHERE upload_id = ?",
+                [(int(failed), one) for one in upload_ids],
             )
 
-    def put_back(self) -> int:
-        """Put what failed at the end of the order, to be settled again; gives how many.
+    def begin_tries(self) -> None:
+        """A start: what failed is put at the end of the order, to be settled again.
 
-        Not at its old place: what came after it has been told its outcome already.
+        Not at its old place: what came after it has been told its outcome already. Nor more than
+        ``MOST_TRIES`` times.
         """
-        failed = [one.upload_id for one in self.failed()]
         with self._writing():
-            for upload_id in failed:
-                self.last += 1
-                self._rows.execute(
-                    "UPDATE upload SET failed = 0, number = ? WHERE upload_id = ?",
-                    (self.last, upload_id),
-                )
-        return len(failed)
+            for one in self.failed():
+                if one.tries < MOST_TRIES:
+                    self.last += 1
+                    self._rows.execute(
+                        "UPDATE upload SET failed = 0, number = ? WHERE upload_id = ?",
+                        (self.last, one.upload_id),
+                    )
+            self._rows.execute(
+                "UPDATE upload SET tries = tries + 1 WHERE number > ? AND NOT failed", (self.mark,)
+            )
 
     def prune(self, now: datetime) -> int:
         """Forget settled uploads whose Idempotency-Key need not be known any more, the oldest first
@@ -145,7 +158,7 @@ class IntakeLog:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        with self._lock, self._rows:
+        with write_failures(), self._lock, self._rows:
             yield
 
 
@@ -169,7 +182,7 @@ def _opened(path: Path) -> sqlite3.Connection:
             raise _unusable(path, "另一個版本", f"format {found}, this program knows {FORMAT}")
     except sqlite3.DatabaseError as error:
         rows.close()
-        if isinstance(error, sqlite3.OperationalError):
+        if isinstance(error, sqlite3.OperationalError):  # of the machine
             raise
         raise _unusable(path, str(error), str(error)) from error
     except BaseException:

@@ -16,7 +16,14 @@ from pipeline.batches import Checker, plans_of
 from pipeline.errors import StoreUnusableError
 from pipeline.intake.log import IntakeLog, intake_path
 from pipeline.intake.outcomes import Outcomes
-from pipeline.intake.sitting import BATCH_BYTES, BATCH_UPLOADS, Means, Sitting, TaintedError
+from pipeline.intake.sitting import (
+    BATCH_BYTES,
+    BATCH_UPLOADS,
+    Means,
+    Sitting,
+    TaintedError,
+    suspects,
+)
 from pipeline.intake.waiting import Waiting
 from pipeline.limits import LIMITS, Limits
 from pipeline.merge import MergePolicy
@@ -79,8 +86,9 @@ def settle_waiting(
     outcomes = Outcomes(means.plan, means.checker.limits, _not_asked)
     sitting = Sitting(store, log, means, outcomes, Metrics(), commits)
     if not alone:
-        log.put_back()
+        log.begin_tries()
     waits, queue = sitting.unsettled(), Waiting()
+    alone = alone | suspects(waits)
     if waits and tell:
         tell(
             f"先處理服務中斷前收下的 {len(waits)} 個上傳 "

@@ -22,7 +22,7 @@ from pipeline.errors import kind_and_place
 from pipeline.intake.door import Clock, Door, Room
 from pipeline.intake.outcomes import Outcomes
 from pipeline.intake.sender import DoorClosedError, stopping, trouble
-from pipeline.intake.sitting import BATCH_BYTES, BATCH_UPLOADS, Sitting, TaintedError
+from pipeline.intake.sitting import BATCH_BYTES, BATCH_UPLOADS, Sitting, TaintedError, suspects
 from pipeline.intake.waiting import Waiting, Waits
 from pipeline.metrics import Metrics
 from pipeline.store.store import Store
@@ -95,9 +95,12 @@ class Settling:
         self._waiting.wake()
         self._thread.join()
 
-    def ask(self, question: Callable[[Store], T]) -> Future[T]:
+    def ask(self, question: Callable[[Store], T], *, reopens: bool = False) -> Future[T]:
         """Have something done on the open store, between batches, when all that was settled before
-        is committed. What it stages is committed before the answer is there."""
+        is committed. What it stages is committed before the answer is there.
+
+        ``reopens``: it stages nothing, and leaves a store that is to be opened anew.
+        """
         answer: Future[T] = Future()
 
         def put(sitting: Sitting | None) -> None:
@@ -107,12 +110,15 @@ class Settling:
                 if sitting is None:
                     raise stopping()
                 found = question(sitting.store)
-                sitting.commit()
+                if not reopens:
+                    sitting.commit()
             except BaseException as fault:
                 answer.set_exception(fault)
                 raise
             self._outcomes.forget_committed()
             answer.set_result(found)
+            if reopens:
+                raise _ReopenError
 
         self._asks.append(put)
         self._waiting.wake()
@@ -167,10 +173,14 @@ class Settling:
         return False
 
     def _sit(self, sitting: Sitting) -> None:
-        if not self._started.done():
-            sitting.log.put_back()
-            sitting.log.prune(self._clock())
+        if self._started.done():
+            known = (one.upload_id for one in sitting.log.failed())
+            innocent = [one for one in known if not self._outcomes.has_failed(one)]
+            sitting.log.mark_failed(innocent, failed=False)  # the store failed, not they
+        else:
+            sitting.log.begin_tries()
         waiting = sitting.unsettled()
+        self._alone |= suspects(waiting)
         self._waiting.refill(waiting)
         self._outcomes.started(waiting, sitting.log.failed())
         self._fault = None

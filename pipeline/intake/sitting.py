@@ -34,6 +34,9 @@ from rules.plan import Plan
 
 BATCH_BYTES: Final = 32 << 20
 BATCH_UPLOADS: Final = 500
+TRIES_TOGETHER: Final = 3
+"""Starts after which an upload that is still not settled is settled apart: it may be what ended the
+process each time."""
 
 _log = logging.getLogger(__name__)
 
@@ -55,6 +58,11 @@ class TaintedError(Exception):
     def __init__(self, upload_ids: frozenset[str]) -> None:
         super().__init__(f"settling {len(upload_ids)} uploads failed")
         self.upload_ids = upload_ids
+
+
+def suspects(waiting: Iterable[Taken]) -> set[str]:
+    """Ids of those that many starts found unsettled."""
+    return {one.upload_id for one in waiting if one.tries > TRIES_TOGETHER}
 
 
 class Sitting:
@@ -86,12 +94,21 @@ class Sitting:
 
     def unsettled(self) -> list[Taken]:
         """What the log has above its mark and the tables do not have, in order."""
-        waiting = self.log.unsettled()
-        ids = pa.array([one.upload_id for one in waiting], pa.string())
-        rows = self.store.read("uploads", pc.field("upload_id").isin(ids)) if waiting else None
-        there = set(rows["upload_id"].to_pylist()) if rows else set()
-        self._warn_of_other_plans(one for one in waiting if one.upload_id not in there)
-        return [one for one in waiting if one.upload_id not in there]
+        waiting, failed = self.log.unsettled(), self.log.failed()
+        there = self._there([one.upload_id for one in waiting + failed])
+        self.log.mark_failed(
+            [one.upload_id for one in failed if one.upload_id in there], failed=False
+        )
+        waiting = [one for one in waiting if one.upload_id not in there]
+        self._warn_of_other_plans(waiting)
+        return waiting
+
+    def _there(self, upload_ids: Sequence[str]) -> set[str]:
+        """Those that the tables have."""
+        if not upload_ids:
+            return set()
+        chosen = pc.field("upload_id").isin(pa.array(upload_ids, pa.string()))
+        return set(self.store.read("uploads", chosen)["upload_id"].to_pylist())
 
     def settle(self, waits: Sequence[Waits]) -> None:
         """Check and merge uploads, tell what became of them, stage their rows.
@@ -126,15 +143,19 @@ class Sitting:
         self.waits_since = self.waits_since or time.monotonic()
 
     def settle_apart(self, waits: Sequence[Waits]) -> None:
-        """``settle`` for uploads that one before failed on: committed by themselves, and given up
-        if they fail again."""
+        """``settle`` for uploads that an attempt failed on, or that may end the process: committed
+        by themselves, and given up if they fail again, even if nobody is left to say so."""
         self.commit()
+        ids = [one.taken.upload_id for one in waits]
+        self.log.mark_failed(ids)
         try:
             self.settle(waits)
         except TaintedError as tainted:
             self.give_up(sorted(tainted.upload_ids))
             raise
         self.commit()
+        settled = [one for one in ids if not self._outcomes.has_failed(one)]
+        self.log.mark_failed(settled, failed=False)
 
     def give_up(self, upload_ids: Sequence[str]) -> None:
         """We failed on these: they are kept for the next start, and others go on."""
@@ -218,7 +239,7 @@ class Sitting:
                 self._metrics.processed(part.processed)
         self._metrics.answered(row for one, _, row in settled.refused if one.upload_id in new)
 
-    def _warn_of_other_plans(self, waiting: Iterable[Taken]) -> None:
+    def _warn_of_other_plans(self, waiting: Sequence[Taken]) -> None:
         others = sum(one.plan != self._means.plan.hash for one in waiting)
         if others:
             _log.warning(

@@ -26,7 +26,8 @@ COLUMNS: Final = (
     "refusal_zh TEXT",
     "refusal_en TEXT",
     "plan TEXT NOT NULL",
-    "failed INTEGER NOT NULL DEFAULT 0",
+    "failed INTEGER NOT NULL",
+    "tries INTEGER NOT NULL",
     "UNIQUE (institution, idempotency_key)",
 )
 NAMES: Final = tuple(c.split()[0] for c in COLUMNS[:-1])
@@ -39,7 +40,8 @@ class Taken:
     """An upload that was taken in. ``number`` is its place in the order of receipt.
 
     ``size`` is of the plain bytes, whose digest is ``sha256``; ``refusal`` says why there are none.
-    ``plan`` is the hash of the plan (of 2.0) at the door, ``failed`` that settling failed on it.
+    ``plan`` is the hash of the plan (of 2.0) at the door, ``failed`` that settling failed on it,
+    ``tries`` how many starts found it unsettled.
     """
 
     number: int
@@ -52,6 +54,7 @@ class Taken:
     key: str | None = None
     refusal: Refusal | None = None
     failed: bool = False
+    tries: int = 0
 
     @property
     def envelope(self) -> Envelope:
@@ -66,7 +69,7 @@ def row_of(one: Taken) -> tuple[object, ...]:
     return (
         one.number, one.upload_id, sender.institution, one.key, one.sha256, one.size, sender.name,
         sender.mode, sender.channel, sender.address, sender.by, microseconds(one.received_at),
-        *told, one.plan, int(one.failed),
+        *told, one.plan, int(one.failed), one.tries,
     )  # fmt: skip
 
 
@@ -88,6 +91,7 @@ def taken_of(row: tuple[Any, ...]) -> Taken:
         key=found["idempotency_key"],
         refusal=Refusal(code, 0, 1, 1, found["refusal_zh"], found["refusal_en"]) if code else None,
         failed=bool(found["failed"]),
+        tries=found["tries"],
     )  # fmt: skip
 
 

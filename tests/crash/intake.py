@@ -7,14 +7,17 @@ done, so that a kill can't take back a promise without anybody knowing.
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from visit_records import CLINIC
 
+from pipeline import batches
 from pipeline.generate import DEFAULT_AS_OF
 from pipeline.ingest import find_files, read_uploads
 from pipeline.intake.sender import DoorClosedError, Sender, Ticket
@@ -60,9 +63,16 @@ def stored_outcomes(store: Path, upload_ids: list[str]) -> dict[str, str]:
     return {key: outcome_of(verdict_json(answer)) for key, answer in uploads.answers(upload_ids)}
 
 
-def serve(sources: list[str], store: str, promises: str, patience: float = 20.0) -> int:
+def serve(
+    sources: list[str], store: str, promises: str, patience: float = 20.0, deadly: str = ""
+) -> int:
     """One life: take every upload in, in order, under the same key in every life; say what comes
-    of each; end well. Exit code 75 if the door stayed shut for ``patience`` seconds."""
+    of each; end well. Exit code 75 if the door stayed shut for ``patience`` seconds.
+
+    Whoever checks the upload of the name ``deadly`` is killed by it.
+    """
+    if deadly:
+        _make_deadly(deadly)
     with open_store(store, buckets=1):
         pass
     said = os.open(promises, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
@@ -86,6 +96,17 @@ def serve(sources: list[str], store: str, promises: str, patience: float = 20.0)
             service.outcomes.wait(ticket.upload_id, patience)
         _say_outcomes(service, given, told, say, 0.0)
     return 0
+
+
+def _make_deadly(name: str) -> None:
+    real = batches.process_many
+
+    def kill(payloads: Any, envelopes: Any, *rest: Any, **more: Any) -> Any:
+        if any(envelope.name == name for envelope in envelopes):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(payloads, envelopes, *rest, **more)
+
+    batches.process_many = kill
 
 
 def _uploads(sources: list[str]) -> Iterator[Payload]:

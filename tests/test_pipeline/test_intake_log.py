@@ -12,7 +12,7 @@ import pytest
 from senders import EVENING, sender
 
 from pipeline.errors import StoreUnusableError
-from pipeline.intake.log import FORMAT, KEPT, PRUNED_AT_ONCE, IntakeLog
+from pipeline.intake.log import FORMAT, KEPT, MOST_TRIES, PRUNED_AT_ONCE, IntakeLog
 from pipeline.intake.taken import Taken
 from pipeline.outcome import Refusal
 
@@ -71,12 +71,24 @@ def test_what_failed_is_put_at_the_end(path: Path) -> None:
         assert numbers(log.unsettled()) == [1, 3, 4]
         log.mark_settled(4)
         assert numbers(log.failed()) == [2]
-        assert log.put_back() == 1
+        log.begin_tries()
         (again,) = log.unsettled()
         assert (again.number, again.upload_id, again.failed) == (5, taken(2).upload_id, False)
         log.add([taken(6)])
     with closing(IntakeLog(path)) as log:
         assert numbers(log.unsettled()) == [5, 6]
+
+
+def test_what_fails_at_every_start_is_left_alone_in_the_end(path: Path) -> None:
+    tried = 0
+    with closing(IntakeLog(path)) as log:
+        log.add([taken(1)])
+        for _ in range(2 * MOST_TRIES):
+            log.begin_tries()
+            tried += len(log.unsettled())
+            log.mark_failed([taken(1).upload_id])
+        assert tried == MOST_TRIES
+        assert [one.tries for one in log.failed()] == [MOST_TRIES]
 
 
 def test_numbers_are_given_once_though_rows_are_forgotten(path: Path) -> None:
