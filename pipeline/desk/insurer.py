@@ -123,16 +123,19 @@ class Overview:
         )  # fmt: skip
         share = pl.col("records_rejected") / pl.col("records").replace(0, None)
         by, descending = _SORTS[order]
-        found = found.with_columns(share.alias("rejected")).sort(
-            [by, "institution"], descending=[descending, False], nulls_last=True
+        found = (
+            found.with_columns(share.alias("rejected"))
+            .sort([by, "institution"], descending=[descending, False], nulls_last=True)
+            .collect(engine="streaming")
         )
-        page = found.slice(offset, limit).drop("rejected")
-        return Institutions(tuple(Institution(**row) for row in page.to_dicts()), found.height)
+        page = rows.slice(offset, limit).drop("rejected")
+        return Institutions(tuple(Institution(**row) for row in page.to_dicts()), rows.height)
 
     def day(self, who: Who, day: date) -> Day:
         """What came in on a day."""
         require_insurer(who)
-        rows = self._uploads.received(day, day, None)
+        columns = "status", "institution", "records", "records_rejected"
+        rows = self._uploads.received(day, day, None).select(columns).collect()
         statuses = dict(rows["status"].value_counts(sort=True).iter_rows())
         return Day(
             day, statuses, rows["institution"].drop_nulls().n_unique(),
@@ -154,7 +157,7 @@ class Overview:
         if _TREATMENT_ID.fullmatch(code):
             chosen |= pl.col("upload_id").is_in(self._named(Visit(code)))
         last_first = self._uploads.where(chosen).sort("received_at", "upload_id", descending=True)
-        found: list[Row] = last_first.head(MOST_UPLOADS).to_dicts()
+        found: list[Row] = last_first.head(MOST_UPLOADS).collect().to_dicts()
         return Found(tuple(found), self._beginning(code))
 
     def held(self, who: Who) -> list[HeldUpload]:
@@ -168,8 +171,9 @@ class Overview:
     def _beginning(self, code: str) -> tuple[str, ...]:
         if not _CODE.fullmatch(code):
             return ()
-        found = self._uploads.where(pl.col("institution").str.starts_with(code))["institution"]
-        return tuple(found.unique().sort().head(MOST_INSTITUTIONS).to_list())
+        found = self._uploads.where(pl.col("institution").str.starts_with(code))
+        codes = found.select("institution").unique().collect(engine="streaming")["institution"]
+        return tuple(codes.sort().head(MOST_INSTITUTIONS).to_list())
 
     def _named(self, visit: Visit) -> list[str]:
         """Uploads with a record that was taken under a treatment id, or has a finding on it."""

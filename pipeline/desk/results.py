@@ -81,7 +81,7 @@ class ResultLists:
         for a cursor that none of these lists gave."""
         if not who.sees(institution):
             raise NotThereError
-        rows = self._uploads.received(asked.first, asked.last, institution, asked.mode)
+        rows = self._uploads.received(asked.first, asked.last, institution, asked.mode).collect()
         if asked.status is not None:
             rows = rows.filter(pl.col("status") == asked.status)
         rows = rows.sort("received_at", "upload_id", descending=True).with_row_index("number", 1)
@@ -121,7 +121,8 @@ class ResultLists:
         chosen = pl.col("redelivery_of").is_null()
         if asked.mode is not None:
             chosen &= pl.col("mode") == asked.mode
-        last: Any = self._uploads.where(chosen, institution)["received_at"].max()
+        moments = self._uploads.where(chosen, institution).select("received_at")
+        last: Any = moments.collect()["received_at"].max()
         return last.astimezone(TAIPEI).date() if isinstance(last, datetime) else None
 
 

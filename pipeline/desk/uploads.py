@@ -61,7 +61,7 @@ class Uploads:
 
     def received(
         self, first: date, last: date, institution: str | None, mode: str | None = None
-    ) -> pl.DataFrame:
+    ) -> pl.LazyFrame:
         """Uploads received on some days (Taipei) from an institution, ``None`` for all of them, in
         no order; redeliveries left out."""
         start, stop = (moment.astimezone(UTC) for moment in received_between(first, last))
@@ -74,16 +74,23 @@ class Uploads:
             chosen &= pl.col("mode") == mode
         return self.where(chosen, institution)
 
-    def where(self, chosen: pl.Expr, institution: str | None = None) -> pl.DataFrame:
+    def where(self, chosen: pl.Expr, institution: str | None = None) -> pl.LazyFrame:
         """Uploads of which something is true that never changes, in no order; only those of an
-        ``institution``, if one is given."""
+        ``institution``, if one is given. Lazy, for there may be millions."""
         memory = self._in_memory()
+        stored = self._scan()
         if institution is not None:
             chosen &= pl.col("institution") == institution
             memory = [row for row in memory if row["institution"] == institution]
-        of_memory = pl.DataFrame(memory, schema=_EMPTY.schema).filter(chosen)
-        stored = self._scan().filter(chosen).collect()
-        return pl.concat([stored, of_memory.join(stored, on="upload_id", how="anti")])
+        if not memory:
+            return stored.filter(chosen)
+        ids = [row["upload_id"] for row in memory]
+        column = pl.col("upload_id")
+        committed = stored.filter((column >= min(ids)) & column.is_in(ids)).select("upload_id")
+        known = set(committed.collect()["upload_id"])
+        left = [row for row in memory if row["upload_id"] not in known]
+        of_memory = pl.LazyFrame(left, schema=_EMPTY.schema)
+        return pl.concat([stored, of_memory]).filter(chosen)
 
     def _in_memory(self) -> list[Row]:
         """The rows of what a service has in memory."""

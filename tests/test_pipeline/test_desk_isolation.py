@@ -97,7 +97,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     run([nameless], folder / "store", load_plan(), RunOptions(received_at=EVENING))
     with open_room(folder) as room:
         made = World(room)
-        rows = room.desk._overview._uploads.where(pl.col("institution").is_null())
+        rows = room.desk._overview._uploads.where(pl.col("institution").is_null()).collect()
         made.sent[None] = rows["upload_id"].to_list()
         assert len(made.sent[None]) == 1
         yield made

@@ -67,7 +67,7 @@ def test_a_commit_at_any_moment_loses_nothing(tmp_path: Path, before: str) -> No
             tables = Committing(KeptTables(str(room.store)), before, room.commit)
             outcomes = Committing(room.service.outcomes, before, room.commit)
             uploads = Uploads(tables, outcomes)  # type: ignore[arg-type]
-            rows = uploads.received(TODAY, TODAY, X, mode)
+            rows = uploads.received(TODAY, TODAY, X, mode).collect()
             assert rows["upload_id"].to_list() == [upload_id]
             upload_id = room.send(X, visit(X, PERSON, LAST_NIGHT + 60), mode=mode)
             row = uploads.row(upload_id)
@@ -116,7 +116,7 @@ def found(room: Room) -> Callable[[], list[str]]:
     """What the insurer counts, one for each."""
 
     def ask() -> list[str]:
-        rows = room.desk._overview._uploads.received(TODAY, TODAY, None)
+        rows = room.desk._overview._uploads.received(TODAY, TODAY, None).collect()
         assert room.desk.institutions(INSURER).total <= 2
         return [row["upload_id"] for row in rows.to_dicts()]
 
