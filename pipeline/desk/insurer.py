@@ -123,7 +123,7 @@ class Overview:
         )  # fmt: skip
         share = pl.col("records_rejected") / pl.col("records").replace(0, None)
         by, descending = _SORTS[order]
-        found = (
+        rows = (
             found.with_columns(share.alias("rejected"))
             .sort([by, "institution"], descending=[descending, False], nulls_last=True)
             .collect(engine="streaming")
