@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 
 from fastapi import Depends, Header, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from pipeline.accounts.accounts import Session
@@ -54,7 +55,7 @@ class Caller:
         )
 
 
-def api_caller(
+async def api_caller(
     request: Request,
     house: HouseOf,
     given: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
@@ -65,7 +66,7 @@ def api_caller(
 ) -> Caller:
     """The program that asks. Raises ``Problem``: 401 without a valid key, 404 for a foreign
     institution, 429 for too many requests."""
-    who = _who_has(given, request, house)
+    who = await _who_has(given, request, house)
     note(request.scope, by=who.id)
     if x_nhi_institution is not None:
         if not who.owns(x_nhi_institution):
@@ -78,10 +79,14 @@ def api_caller(
     return Caller(who)
 
 
-def _who_has(given: HTTPAuthorizationCredentials | None, request: Request, house: House) -> Who:
+async def _who_has(
+    given: HTTPAuthorizationCredentials | None, request: Request, house: House
+) -> Who:
     """Who has a key. Raises ``Problem`` 401; 429 to an address that keeps guessing, though not to
     those who share it and have a key."""
-    who = house.accounts.key(given.credentials) if given else None
+    who = None
+    if given is not None:
+        who = await run_in_threadpool(house.accounts.key, given.credentials)
     if who is None:
         house.rates.count("wrong-keys", address_of(request))
         raise Problem("sign-in-needed", headers=_CHALLENGE)
@@ -93,7 +98,7 @@ def address_of(request: Request) -> str:
     return request.client.host if request.client else ""
 
 
-def api_who(caller: Annotated[Caller, Depends(api_caller)]) -> Who:
+async def api_who(caller: Annotated[Caller, Depends(api_caller)]) -> Who:
     """Who the program that asks is."""
     return caller.who
 
@@ -117,7 +122,7 @@ class SignInNeededError(Exception):
         self.location = "/sign-in" + (f"?{urlencode({'next': back})}" if back else "")
 
 
-def page_session(
+async def page_session(
     request: Request, session: Annotated[Session | None, Depends(optional_session)]
 ) -> Session:
     """The session of a page's reader; nobody is led to ``/sign-in`` and back to a page got by
@@ -131,7 +136,7 @@ def page_of(*roles: Role) -> object:
     """A dependency: the session of somebody with one of the roles; to others the page isn't
     there."""
 
-    def session_of_role(session: Annotated[Session, Depends(page_session)]) -> Session:
+    async def session_of_role(session: Annotated[Session, Depends(page_session)]) -> Session:
         if session.who.role not in roles:
             raise not_found()
         return session

@@ -27,7 +27,7 @@ def _in_calendar(day: date) -> date:
 Day = Annotated[date, AfterValidator(_in_calendar)]
 
 
-def each_once(request: Request) -> None:
+async def each_once(request: Request) -> None:
     """Raise ``Problem`` 422 for a parameter that is there twice: which one counts is a guess."""
     counted = Counter(name for name, _ in request.query_params.multi_items())
     twice = [name for name, times in counted.items() if times > 1]
