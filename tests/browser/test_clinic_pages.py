@@ -16,6 +16,7 @@ _NARROWEST = 320
 _LOOKED_INTO = {("zh", 1280), ("en", _NARROWEST)}
 _NAME = "檔名長到一行放不下" * 6
 _OF_THE_DATA = {_NAME, "門診系統", "不顯示"}
+_HOSTILE = "<script src=//elsewhere.example></script>"
 _SIGNED_IN = (
     "/uploads",
     "/uploads?from=1130101&to=113/01/02",
@@ -34,10 +35,10 @@ def mixed(web: WebHouse) -> str:
     many = bad_visit(X, SOMEBODY_ELSE, 201)
     orders = tuple(dict(many.orders[0]) | {"D03": f"{n:03}"} for n in range(1, 31))
     long = type(many)(many.fields, orders)
-    strange = good_visit(X, PERSON, 202).but(M35="<" + "x" * 400)
+    strange = good_visit(X, PERSON, 202).but(M35=_HOSTILE + "x" * 400)
     return web.send(
         X, good_visit(X, PERSON, 203), long, strange, bad_visit(X, PERSON, 204),
-        name=f"A123456789 {_NAME}.xml",
+        name=f"A123456789 {_NAME}<img src=//elsewhere.example>.xml",
     )  # fmt: skip
 
 

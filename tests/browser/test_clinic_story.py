@@ -9,7 +9,8 @@ import re
 import pytest
 from playwright.sync_api import expect
 from portal_visitor import Visiting, Visitor
-from visit_records import PERSON, SOMEBODY_ELSE, upload
+from settling_held import nothing_settled
+from visit_records import PERSON, SOMEBODY_ELSE, person_id, upload
 from web_house import WebHouse, X, good_visit
 
 _CASES = [("zh", True), ("en", True), ("zh", False)]
@@ -57,12 +58,44 @@ def test_a_bad_file_is_corrected(
     # Correct it, send it again, see it clean.
     web.clock.forward(minutes=1)
     visitor.send(visitor.file("更正.xml", upload(right[1:])))
-    clean = {"zh": "檢核無誤：1 筆全部收下", "en": "No errors: all 1 record taken"}
+    clean = {"zh": "檢核無誤：1 筆全部收下", "en": "No errors: 1 record taken"}
     expect(verdict).to_have_text(clean[lang], timeout=20_000)
     page.goto("/uploads")
     expect(page.locator(".results tbody tr").first).to_contain_text(
         {"zh": "檢核無誤", "en": "no errors"}[lang]
     )
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "without scripts"])
+def test_a_verdict_comes_by_itself(visiting: Visiting, web: WebHouse, scripts: bool) -> None:
+    visitor = visiting(java_script_enabled=scripts)
+    visitor.sign_in()
+    verdict = visitor.page.locator(".verdict h2")
+    with nothing_settled(web):
+        visitor.send(visitor.file("等.xml", upload([good_visit(X, PERSON, 403 + scripts)])))
+        expect(verdict).to_have_text("已收到，正在檢核…")
+    expect(verdict).to_have_text("檢核無誤：1 筆全部收下", timeout=20_000)
+    assert "data-waits" not in visitor.page.content()
+
+
+def test_progress_is_shown(visiting: Visiting) -> None:
+    """A slow line: the bar moves while a file is sent, and its verdict takes its place."""
+    visitor = visiting()
+    visitor.sign_in()
+    slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 150_000}
+    visitor.context.new_cdp_session(visitor.page).send("Network.emulateNetworkConditions", slow)
+    people = [person_id("F", "2", 3_000_000 + n) for n in range(300)]
+    records = [good_visit(X, person, 406) for person in people]
+    visitor.send(
+        visitor.file("大.xml", upload(records)),
+        visitor.file("小.xml", upload([good_visit(X, PERSON, 405)])),
+    )
+    bar = visitor.page.locator(".sent li progress").first
+    visitor.page.wait_for_function("b => b.value > 0 && b.value < 1", arg=bar.element_handle())
+    says = visitor.page.locator(".sent li .file-says")
+    expect(says.nth(0)).to_contain_text("檢核無誤：300 筆全部收下", timeout=20_000)
+    expect(says.nth(1)).to_contain_text("檢核無誤：1 筆全部收下", timeout=20_000)
+    expect(bar).to_be_hidden()
 
 
 def test_several_files_at_once(visiting: Visiting) -> None:

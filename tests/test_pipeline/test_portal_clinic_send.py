@@ -6,14 +6,12 @@ import gzip
 import io
 import re
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from threading import Event
 from typing import Any
 
 import httpx
 import pytest
+from settling_held import nothing_settled
 from visit_records import PERSON, SOMEBODY_ELSE, upload
 from web_house import INSURER, WebHouse, X, Y, bad_visit, good_visit, hidden_fields
 
@@ -47,24 +45,6 @@ def settled(web: WebHouse, client: httpx.Client, path: str) -> str:
     assert page.status_code == 200
     assert "data-waits" not in page.text
     return page.text
-
-
-@contextmanager
-def nothing_settled(web: WebHouse) -> Iterator[None]:
-    """Uploads wait meanwhile."""
-    began, go_on = Event(), Event()
-
-    def hold(_: object) -> None:
-        began.set()
-        go_on.wait(30)
-
-    asked = web.house.service.settling.ask(hold)
-    began.wait(30)
-    try:
-        yield
-    finally:
-        go_on.set()
-        asked.result()
 
 
 def kept(web: WebHouse, client: httpx.Client) -> tuple[list[str], int]:

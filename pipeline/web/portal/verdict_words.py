@@ -107,17 +107,21 @@ def _counted(taken: int, rejected: int, warned: int, *, trial: bool) -> Headline
         return Headline(
             "warn",
             f"全部{zh}：{taken:,} 筆，其中 {warned:,} 筆有提示",
-            f"All {_records(taken)} {en}, {warned:,} of them with a warning",
+            f"{_all(taken).capitalize()} {en}, {warned:,} of them with a warning",
             "提示不影響收件；請看看是否需要更正。",
             "A warning doesn't keep a record out; see whether it needs correcting.",
         )
     return Headline(
         "good",
         f"檢核無誤：{taken:,} 筆全部{zh}",
-        f"No errors: all {_records(taken)} {en}",
+        f"No errors: {_all(taken)} {en}",
         "不需要再做什麼。" if not trial else "可以正式上傳了。",
         "Nothing more to do." if not trial else "It is ready to be sent.",
     )
+
+
+def _all(count: int) -> str:
+    return _records(count) if count == 1 else f"all {_records(count)}"
 
 
 def _records(count: int) -> str:
