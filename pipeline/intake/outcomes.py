@@ -118,21 +118,27 @@ class Outcomes:
         answer = stored_answer(told.row, rows, payload, self._plan, self._limits)
         return replace(answer, refusal=told.refusal) if told.refusal else answer
 
-    def rows(self) -> list[dict[str, Any]]:
-        """Rows of ``uploads`` that are decided and that the table may lack."""
+    def rows(self, institution: str | None = None) -> list[dict[str, Any]]:
+        """Rows of ``uploads`` that are decided and that the table may lack, of one institution or
+        of all."""
         with self._lock:
-            return [
-                dict(self._told[upload_id][1].row)
+            rows = (
+                self._told[upload_id][1].row
                 for batch in self._uncommitted
                 for upload_id in batch.upload_ids
                 if upload_id in batch.uncommitted
-            ]
+            )
+            return [dict(row) for row in rows if institution in (None, row["institution"])]
 
-    def waiting(self) -> list[dict[str, Any]]:
-        """What is known of those that are not decided, in order of receipt; ``failed`` are those
-        that wait for the next start."""
+    def waiting(self, institution: str | None = None) -> list[dict[str, Any]]:
+        """What is known of those that are not decided, in order of receipt, of one institution or
+        of all; ``failed`` are those that wait for the next start."""
         with self._lock:
-            return [self._known(one) for one in self._waiting.values()]
+            return [
+                self._known(one)
+                for one in self._waiting.values()
+                if institution in (None, one.sender.institution)
+            ]
 
     def waits(self, upload_id: str) -> dict[str, Any] | None:
         """The same of one upload."""
