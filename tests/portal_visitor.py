@@ -61,6 +61,10 @@ class Visitor:
         given: Download = waiting.value
         return Path(given.path()).read_bytes()
 
+    def unfold(self) -> None:
+        """Open all that is folded away."""
+        self.page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+
     def serious(self) -> list[str]:
         """What axe finds seriously or critically inaccessible."""
         violations: list[dict[str, Any]] = Axe().run(self.page).response["violations"]

@@ -4,82 +4,21 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import re
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass
-from hashlib import sha256
-from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 import pyzipper
-from web_house import INSURER, PASSWORD, WebHouse, X, hidden_fields, web_house
-
-from pipeline.accounts.who import OPERATOR
-from pipeline.generate import DUAL_AS_OF, generate_dual
-from pipeline.intake.sender import Sender
-from pipeline.outcome import Channel, Mode
-from pipeline.unpack import Payload
-
-AS_OF = "113/03/20"
-
-
-@dataclass
-class Week:
-    """A house with a week of 1.0 beside its pre-checks; ``told`` is what must come out, by
-    institution."""
-
-    web: WebHouse
-    told: dict[str, dict[str, Any]]
-
-    @property
-    def lacking(self) -> str:
-        """The institution with most visits that don't match."""
-        return max(self.told, key=lambda code: len(self.told[code]["unmatched"]))
-
-    def browser(self, institution: str) -> httpx.Client:
-        return self.web.browser(f"of-{institution}")
+from dual_week import AS_OF, Week, dual_week
+from web_house import INSURER, X, hidden_fields
 
 
 @pytest.fixture(scope="module")
 def week(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Week]:
     made = tmp_path_factory.mktemp("made")
-    generate_dual(120, 4, 5, 0.2, made, DUAL_AS_OF)
-    lines = (made / "expected-pairs.jsonl").read_text().splitlines()
-    told = {one["institution"]: one for one in map(json.loads, lines)}
-    with web_house(tmp_path_factory.mktemp("web")) as web:
-        web.clock.now = DUAL_AS_OF
-        for code, one in told.items():
-            web.house.accounts.create_account(
-                OPERATOR, f"of-{code}", role="clinic", institution=code, password=PASSWORD,
-                must_change_password=False,
-            )  # fmt: skip
-            take(web, made / "v1" / one["upload"], code, "web-api", "official")
-            prechecks = made / "precheck" / one["channel"] / one["upload"]
-            if prechecks.exists():  # else none of its visits has one
-                take(web, prechecks, code, one["channel"], "precheck")
-        wait_for_tables(web, told)
-        yield Week(web, told)
-
-
-def take(web: WebHouse, file: Path, institution: str, channel: Channel, mode: Mode) -> None:
-    data = file.read_bytes()
-    payload = Payload(file.name, data, sha256(data).digest())
-    ticket = web.house.service.door.take(payload, Sender(institution, channel, mode, file.name))
-    assert web.house.service.outcomes.wait(ticket.upload_id, 60)
-
-
-def wait_for_tables(web: WebHouse, told: dict[str, dict[str, Any]]) -> None:
-    """Comparisons are made of the tables, which follow within the commit's half second."""
-    until = time.monotonic() + 30
-    insurer = web.browser(INSURER)
-    for code, one in told.items():
-        while f">{one['matched']}<" not in (page := shown(insurer, institution=code)):
-            assert time.monotonic() < until, page
-            time.sleep(0.1)
+    with dual_week(made, tmp_path_factory.mktemp("web")) as week:
+        yield week
 
 
 def shown(browser: httpx.Client, **asked: str) -> str:
