@@ -130,12 +130,18 @@ def code_ids(buffer: UInt8, offset: Int32, length: Int32, key: UInt64, normal: U
 
 @helper
 def _person(buffer: UInt8, at: int, count: int) -> int:
-    """A person's id as a treatment id holds it: two characters, seven digits, no check digit."""
-    if count >= 9:
-        head, digits = _letters(buffer, at, 2), _number(buffer, at + 2, 7)
-        if head >= 0 and digits >= 0:
-            return head * _YEAR + digits
-    return int(np.int64(_fnv(_FNV_BASIS, buffer, at, max(count, 0)) % np.uint64(34**7)))
+    """A person's id as a treatment id holds it: two characters, seven digits, no check digit.
+
+    How a treatment id writes a head with an I or O is not public; such a head is a hash, but the
+    digits are those of the person's treatment ids.
+    """
+    digits = _number(buffer, at + 2, 7) if count >= 9 else -1
+    if digits < 0:
+        return int(np.int64(_fnv(_FNV_BASIS, buffer, at, max(count, 0)) % np.uint64(34**7)))
+    head = _letters(buffer, at, 2)
+    if head < 0:
+        head = int(np.int64(_fnv(_FNV_BASIS, buffer, at, 2) % np.uint64(34**2)))
+    return head * _YEAR + digits
 
 
 @kernel(void(text, i32, i32, text, i32, i32, text, i32, i32, text, i32, i32, u8, u64_2d))
@@ -209,15 +215,18 @@ def spell_ids(key: UInt64, out: UInt8) -> None:
 
 @kernel(void(u64_2d, u32))
 def hash_persons(key: UInt64, out: UInt32) -> None:
-    """A hash (FNV-1a, 32 bits) of each key's person as text: it decides the bucket."""
-    letters = np.empty(7, np.uint8)
+    """A hash (FNV-1a, 32 bits) of the digits of each key's person as text: it decides the bucket.
+
+    Of the digits alone, which are the same in all of a person's treatment ids and special codes.
+    """
+    letters = np.empty(5, np.uint8)
     for row in range(key.shape[0]):
         person = _person_of(key[row, 0], key[row, 1])
-        for i in range(6, -1, -1):
+        for i in range(4, -1, -1):
             letters[i] = ALPHABET[person % 34]
             person //= 34
         hashed = np.uint32(2166136261)
-        for i in range(7):
+        for i in range(5):
             hashed = np.uint32((hashed ^ np.uint32(letters[i])) * np.uint32(16777619))
         out[row] = hashed
 

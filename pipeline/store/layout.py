@@ -23,7 +23,7 @@ from filelock import FileLock, Timeout
 from pipeline.errors import StoreBusyError, StoreUnusableError
 from schemas.tables import Track
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 OLDEST_FORMAT: Final = 1  # that can be brought up to this one
 DEFAULT_BUCKETS: Final = 8
 

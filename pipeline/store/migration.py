@@ -3,8 +3,9 @@
     Step 1  tables that are partitioned otherwise now and were never written to are made anew
     Step 2  new tables are made; new columns are added, no file is rewritten
     Step 3  what a crash cut short is completed, as at any opening
-    Step 4  the ledger of the visits there are becomes rows, in one commit
-    Step 5  the settings name the new format
+    Step 4  rows that lie in another bucket than they are looked for in are moved, in one commit
+    Step 5  the ledger of the visits there are becomes rows, in one commit
+    Step 6  the settings name the new format
 
 Each step does nothing where it was done before, so a migration that was killed goes on from there.
 """
@@ -23,6 +24,7 @@ from pipeline.store.current import CurrentTables
 from pipeline.store.delta import ALL_TABLES, DeltaTables, TableCommit, table_of
 from pipeline.store.layout import FORMAT, Layout, StoreConfig, sync_folder, write_config
 from pipeline.store.old_ledger import ledgers_of
+from pipeline.store.rebucketing import rebucketed
 from schemas.tables import PREFIXES
 
 _ASIDE: Final = ".old"
@@ -49,10 +51,12 @@ def migrate(layout: Layout, config: StoreConfig, tell: Tell | None) -> Committer
         tables.add_missing_columns(name)
     # Step 3: what a crash cut short
     committer = Committer(layout, replace(config, format=FORMAT), tables)
-    # Step 4: the ledger
+    # Step 4: other buckets
+    committer.commit(lambda batch: _whole(committer, batch, rebucketed(committer, batch)))
+    # Step 5: the ledger
     if not any(len(tables.adds(PREFIXES[mode] + _REMADE)) for mode in _MODES):
-        committer.commit(lambda batch: list(_with_ledgers(committer, batch)))
-    # Step 5: the new format
+        committer.commit(lambda batch: _whole(committer, batch, _ledgers(committer, batch)))
+    # Step 6: the new format
     write_config(layout, committer.config)
     return committer
 
@@ -68,19 +72,22 @@ def _set_aside(layout: Layout) -> None:
     shutil.rmtree(aside, ignore_errors=True)
 
 
-def _with_ledgers(committer: Committer, batch: int) -> Iterator[TableCommit]:
-    """Rows of ``prescriptions`` of both modes; ``batches`` and ``uploads`` follow every commit."""
+def _ledgers(committer: Committer, batch: int) -> Iterator[TableCommit]:
+    """Rows of ``prescriptions`` of both modes."""
     layout, tables = committer.layout, committer.tables
-    changed = ["batches", "uploads"]
     for mode in _MODES:
         name = PREFIXES[mode] + _REMADE
         ledger = CurrentTables(layout, tables, [name], "prescription_id")
         for changes in ledgers_of(tables, mode, committer.config.buckets):
             ledger.apply(changes)
         ledger.freeze()
-        for commit in ledger.write(batch):
-            changed.append(commit.table)
-            yield commit
+        yield from ledger.write(batch)
+
+
+def _whole(committer: Committer, batch: int, changes: Iterator[TableCommit]) -> list[TableCommit]:
+    """The commits of a batch: ``batches`` and ``uploads`` follow whatever changed."""
+    layout, tables, commits = committer.layout, committer.tables, list(changes)
+    changed = [*(commit.table for commit in commits), "batches", "uploads"]
     last = committer.last_sequence
-    yield append(layout, "batches", batch, batch_row(tables, batch, (last + 1, last), changed))
-    yield TableCommit("uploads", ())
+    row = batch_row(tables, batch, (last + 1, last), changed)
+    return [*commits, append(layout, "batches", batch, row), TableCommit("uploads", ())]

@@ -33,6 +33,7 @@ COUNT_BYTES: Final = 8
 _MARKER: Final = b"marker"
 _LAYOUT: Final = b"layout"
 _NUMBERS: Final = 8
+_KEYS: Final = 2  # counts the ways in which keys have been made
 
 Pair = tuple[bytes, bytes]
 
@@ -59,7 +60,7 @@ class Marker:
 
 def layout_digest() -> bytes:
     """Names the layout of the items: a state of another one is of no use."""
-    described = repr((VISIT.descr, SLOT.descr, COUNT_BYTES))
+    described = repr((VISIT.descr, SLOT.descr, COUNT_BYTES, _KEYS))
     return blake2b(described.encode(), digest_size=8).digest()
 
 

@@ -18,6 +18,7 @@ from store_oracle import table
 from pipeline.archive import read_archived
 from pipeline.errors import StoreUnusableError
 from pipeline.generate import DEFAULT_AS_OF
+from pipeline.keys import buckets_of, code_ids, columns_of_table
 from pipeline.run import RunOptions, run
 from pipeline.store import migration
 from pipeline.store.layout import FORMAT, layout_of, read_config
@@ -38,7 +39,8 @@ def old(tmp_path: Path) -> Path:
 
 
 def rows(store: Path, name: str) -> list[str]:
-    return sorted(repr(row) for row in table(store, name).to_dicts())
+    found = table(store, name)
+    return sorted(repr(row) for row in found.drop("bucket", strict=False).to_dicts())
 
 
 def migrated(store: Path) -> list[str]:
@@ -55,7 +57,7 @@ def test_old_rows_stay_and_the_ledger_appears(old: Path) -> None:
     files = {p: p.read_bytes() for p in (old / "tables").rglob("*.parquet")}
     before = {name: rows(old, name) for name in OLD_TABLES}
     (told,) = migrated(old)
-    assert "format 1 to 2" in told
+    assert "format 1 to 3" in told
     config = read_config(layout_of(old))
     assert config
     assert (config.format, config.buckets) == (FORMAT, 2)
@@ -68,6 +70,20 @@ def test_old_rows_stay_and_the_ledger_appears(old: Path) -> None:
     assert not list((old / "journal").iterdir())
     assert problems(old) == []
     assert migrated(old) == []
+
+
+def test_rows_are_moved_to_the_buckets_they_are_looked_for_in(old: Path) -> None:
+    before = table(old, "visits").select("visit_key", "bucket").sort("visit_key")
+    migrated(old)
+    for name, key in (("visits", "M15"), ("orders", "treatment_id"), ("precheck_visits", "M15"),
+                      ("prescriptions", "prescription_id")):  # fmt: skip
+        found = table(old, name)
+        keys, normal = code_ids(columns_of_table(found.to_arrow())(key))
+        right = buckets_of(keys, 2)[normal == 1].tolist()
+        assert found["bucket"].to_numpy()[normal == 1].tolist() == right, name
+    after = table(old, "visits").select("visit_key", "bucket").sort("visit_key")
+    both = before.join(after, on="visit_key")
+    assert (both["bucket"] != both["bucket_right"]).sum() > 50
 
 
 def test_the_ledger_is_that_of_the_visits(old: Path) -> None:
