@@ -112,6 +112,30 @@ def test_several_files_at_once(visiting: Visiting) -> None:
     expect(visitor.page.locator(".verdict h2")).to_contain_text("整批退件")
 
 
+def test_what_cannot_be_sent_is_told(visiting: Visiting, web: WebHouse) -> None:
+    visitor = visiting()
+    visitor.sign_in()
+    page, says = visitor.page, visitor.page.locator(".sent li .file-says")
+    good = visitor.file("好.xml", upload([good_visit(X, PERSON, 407)]))
+    page.goto("/send")
+    page.evaluate("document.querySelector('[data-send]').dataset.most = '10'")
+    page.set_input_files("#file", good)
+    page.click("main form button")
+    expect(says).to_have_text("檔案超過上限，沒有送出")
+    page.goto("/send")
+    page.evaluate("document.querySelector('[data-send] [name=csrf]').value = 'wrong'")
+    page.set_input_files("#file", good)
+    page.click("main form button")
+    expect(says).to_have_text("沒有送成，請再試一次")
+    page.goto("/send")
+    web.clock.forward(minutes=31)
+    page.set_input_files("#file", good)
+    page.click("main form button")
+    page.wait_for_url(re.compile("/sign-in"))
+    expect(page.locator(".notice")).to_contain_text("登入已結束")
+    web.clock.forward(minutes=-31)
+
+
 def test_a_dropped_file_is_chosen(visiting: Visiting) -> None:
     visitor = visiting()
     visitor.sign_in()

@@ -122,6 +122,7 @@ def test_the_insurer_sees_it_masked_and_noted(web: WebHouse, many: str) -> None:
     page = insurer.get(f"/uploads/{many}").text
     assert X in page
     assert "已遮罩" in page
+    assert "只需重送" not in page
     assert PERSON not in page
     (seen,) = web.house.accounts.audit.rows(action="upload.seen", limit=1)
     assert (seen.object, seen.institution) == (many, X)

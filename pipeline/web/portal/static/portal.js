@@ -87,8 +87,8 @@ function sendFile(form, file, line) {
     request.upload.addEventListener("progress", (event) => {
       if (event.lengthComputable) line.sent(event.loaded / event.total);
     });
-    request.addEventListener("load", () => done(request.status === 202 ? request.response : null));
-    request.addEventListener("error", () => done(null));
+    request.addEventListener("load", () => done(request));
+    request.addEventListener("error", () => done(request));
     request.send(body);
   });
 }
@@ -107,11 +107,16 @@ async function sendAll(form, section, files) {
       line.say(says.tooLarge, "bad");
       continue;
     }
-    const taken = await sendFile(form, file, line);
-    if (!taken) {
-      line.say(says.failed, "bad");
+    const answer = await sendFile(form, file, line);
+    if (answer.responseURL.includes("/sign-in")) {
+      location.assign("/sign-in?next=/send");
+      return;
+    }
+    if (answer.status !== 202) {
+      line.say({ 413: says.tooLarge, 429: says.busy, 503: says.busy }[answer.status] ?? says.failed, "bad");
       continue;
     }
+    const taken = answer.response;
     places = places.concat(taken.uploads);
     line.say(says.checking, "note", taken.uploads[0]);
     if (taken.uploads.length === 1) {
