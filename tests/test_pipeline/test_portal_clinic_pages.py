@@ -272,7 +272,7 @@ def test_an_ended_session_is_told(web: WebHouse) -> None:
     led = client.get("/uploads")
     assert led.headers["location"] == "/sign-in?next=%2Fuploads"
     assert "登入已結束" in client.get(led.headers["location"]).text
-    assert "登入已結束" not in client.get("/sign-in").text
+    assert "登入已結束" not in web.browser().get("/sign-in").text
     web.clock.forward(minutes=-31)
 
 

@@ -45,11 +45,7 @@ def sign_in_page(request: Request, house: HouseOf, session: Reader) -> Response:
     following = _safe(request.query_params.get("next", ""))
     if session is not None:
         return RedirectResponse(following or home_of(session.who), 303)
-    ended = cookie_name(house) in request.cookies
-    response = _form(request, following, ended=ended)
-    if ended:
-        end_session(response, house)
-    return response
+    return _form(request, following, ended=cookie_name(house) in request.cookies)
 
 
 @router.post("/sign-in")
