@@ -81,6 +81,7 @@ class Door:
         self.failure: Exception | None = None
         """Why a write failed since it was opened last."""
         self._room: Room | None = None
+        self._closed = False
         self._why_shut: Callable[[], DoorClosedError] = stopping
         self._comers: list[_Comer] = []
         self._queueing = Lock()
@@ -88,14 +89,19 @@ class Door:
         self._writing = Lock()
 
     def open(self, room: Room) -> None:
-        """From now on uploads are taken."""
+        """From now on uploads are taken, unless the door was closed."""
         with self._writing:
-            self._room, self.failure = room, None
+            self._room, self.failure = None if self._closed else room, None
 
     def shut(self, why: Callable[[], DoorClosedError] = stopping) -> None:
         """No more uploads are taken; those that got a ticket wait to be settled when it returns."""
         with self._writing:
-            self._room, self._why_shut = None, why
+            self._room, self._why_shut = None, stopping if self._closed else why
+
+    def close(self) -> None:
+        """Shut it for good: the service ends."""
+        self._closed = True
+        self.shut()
 
     @property
     def is_open(self) -> bool:
@@ -139,8 +145,8 @@ class Door:
                     following = self._comers[:1]
                 for comer in comers:
                     comer.done = True
-        for comer in following + comers:
-            comer.woken.set()
+                for comer in following + comers:
+                    comer.woken.set()
 
     def _write_all(self, comers: Sequence[_Comer]) -> None:
         try:

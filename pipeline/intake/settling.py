@@ -90,7 +90,7 @@ class Settling:
 
     def stop(self) -> None:
         """Shut the door, settle and commit what waits, let go of the store."""
-        self._door.shut()
+        self._door.close()
         self._stopping.set()
         self._waiting.wake()
         self._thread.join()
@@ -146,7 +146,7 @@ class Settling:
             if not self._started.done():
                 self._started.set_exception(fault)
         finally:
-            self._door.shut()
+            self._door.close()
             self._turn_away()
 
     def _sat_to_the_end(self, commits: ThreadPoolExecutor) -> bool:
@@ -184,15 +184,14 @@ class Settling:
         self._waiting.refill(waiting)
         self._outcomes.started(waiting, sitting.log.failed())
         self._fault = None
-        if not self._stopping.is_set():
-            self._door.open(Room(sitting.store.archive, sitting.log))
+        self._door.open(Room(sitting.store.archive, sitting.log))
         if not self._started.done():
             self._started.set_result(None)
         try:
             while self._go_on(sitting):
                 pass
         finally:
-            self._door.shut(stopping if self._stopping.is_set() else trouble)
+            self._door.shut(trouble)
             sitting.leave()
 
     def _go_on(self, sitting: Sitting) -> bool:
