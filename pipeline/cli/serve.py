@@ -184,6 +184,7 @@ def _open_and_serve(settings: Settings, serving: Serving, listening: Listening) 
     from pipeline.web.open_house import open_house
     from pipeline.web.server import serve
     from pipeline.web.upkeep import daily
+    from pipeline.web.warm import warm
     from pipeline.web.zip_passwords import OPERATOR_WARNING
 
     if settings.id_as_password:
@@ -197,6 +198,7 @@ def _open_and_serve(settings: Settings, serving: Serving, listening: Listening) 
     ) as house:
         shown = sign_ins(house.accounts, serving.store_uri) if serving.demo else []
         app = create_app(house)
+        warm(app, house)
         with daily(house, serving.upkeep):
             serve(app, listening, _ready(serving, listening, shown))
         click.echo("停止中：寫入已收下的上傳… stopping: settling what was taken in…", err=True)

@@ -194,3 +194,12 @@ def test_a_service_that_is_stopping_is_not_ready(tmp_path: Path) -> None:
         assert sent.status_code == 503
         assert sent.json()["type"] == "/problems/closed"
         assert int(sent.headers["retry-after"]) >= 1
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/sign-in", "/api/v1/codes/AA", "/nope"])
+def test_head_is_get_without_its_body(web: WebHouse, path: str) -> None:
+    client = web.client()
+    asked, told = client.get(path), client.head(path)
+    assert told.status_code == asked.status_code
+    assert told.headers["content-type"] == asked.headers["content-type"]
+    assert told.content == b""

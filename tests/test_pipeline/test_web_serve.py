@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -24,7 +25,7 @@ from pipeline.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 XML = {"Content-Type": "application/xml"}
-READY = re.compile(r"ready: (http://\S+)")
+READY = re.compile(r"ready: (https?://\S+)")
 
 
 @dataclass
@@ -164,3 +165,22 @@ def test_without_a_store_it_says_where_the_samples_come_from(
     monkeypatch.delenv("NHI_UPLOAD_STORE", raising=False)
     assert main(["serve"]) == 64
     assert "make run" in capsys.readouterr().err
+
+
+def test_it_speaks_https_itself(tmp_path: Path) -> None:
+    store, certificate, private = tmp_path / "store", tmp_path / "cert.pem", tmp_path / "key.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+         "-nodes", "-days", "2", "-subj", "/CN=localhost",
+         "-addext", "subjectAltName=DNS:localhost", "-keyout", private, "-out", certificate],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    options = ["--host", "0.0.0.0", "--tls-cert", str(certificate), "--tls-key", str(private)]
+    trusting = ssl.create_default_context(cafile=str(certificate))
+    with serving(store, *options) as service:
+        port = httpx.URL(service.url).port
+        with httpx.Client(base_url=f"https://localhost:{port}", verify=trusting) as client:
+            page = client.get("/sign-in")
+        service.stop(signal.SIGTERM)
+    assert page.headers["strict-transport-security"].startswith("max-age=31536000")
+    assert all("Secure" in cookie for cookie in page.headers.get_list("set-cookie"))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
+from anyio import CapacityLimiter
+from anyio.to_thread import run_sync
 from fastapi import APIRouter, Depends, Query, Request
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from pipeline.report.answer import Answer
@@ -20,6 +21,7 @@ from pipeline.web.identity import ApiCaller
 from pipeline.web.security import add_headers
 
 router = APIRouter(prefix="/api/v1", tags=["checks"], dependencies=[Depends(each_once)])
+_AT_ONCE: Final = CapacityLimiter(2)  # what was sent must not wait for what is only tried
 
 
 @router.post(
@@ -44,7 +46,7 @@ async def check_upload(
     institution = caller.institution
     add_headers(request.scope, house.rates.count("uploads", institution).headers)
     payload = await receive_upload(request, house, asked.name)
-    answer: Answer = await run_in_threadpool(
-        house.desk.trial, caller.who, payload, institution, asked.mode
+    answer: Answer = await run_sync(
+        house.desk.trial, caller.who, payload, institution, asked.mode, limiter=_AT_ONCE
     )
     return json_response(masked_verdict(answer))

@@ -20,6 +20,7 @@ from pipeline.web.api.shapes import Problem
 Document = dict[str, Any]
 
 _JSON: Final = "application/json"
+_DOCUMENT: Final = "nhi_document"
 _REF: Final = "#/components/schemas/{model}"
 _DESCRIPTION: Final = """\
 健保卡資料上傳格式 2.0：送出就醫紀錄、取得檢核結果。
@@ -64,6 +65,15 @@ def document(app: FastAPI) -> Document:
         schemas.pop(name, None)
     for operation in operations(made):
         _exemplify(operation, examples().get(operation["operationId"]))
+    return made
+
+
+def document_of(app: FastAPI) -> Document:
+    """The document, made once an application."""
+    state = app.state
+    if not hasattr(state, _DOCUMENT):
+        setattr(state, _DOCUMENT, document(app))
+    made: Document = getattr(state, _DOCUMENT)
     return made
 
 

@@ -8,26 +8,25 @@ import orjson
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from pipeline.web.api.document import Document, document
+from pipeline.web.api.document import document_of
 from pipeline.web.api.writing import json_response
 from pipeline.web.portal.page import page
 from pipeline.web.problems import KINDS, not_found
 
 router = APIRouter(include_in_schema=False)
 _METHODS: Final = ("get", "post", "put", "patch", "delete")
-_DOCUMENT: Final = "nhi_document"
 
 
 @router.get("/api/openapi.json")
 def openapi(request: Request) -> Response:
     """The OpenAPI document."""
-    return json_response(orjson.dumps(_document(request)))
+    return json_response(orjson.dumps(document_of(request.app)))
 
 
 @router.get("/api/docs")
 def docs(request: Request) -> Response:
     """Every operation on one page, without scripts."""
-    made = _document(request)
+    made = document_of(request.app)
     told = [
         {"method": method.upper(), "path": path, **operation}
         for path, methods in made["paths"].items()
@@ -53,15 +52,6 @@ def problem_kind(request: Request, name: str) -> Response:
         "type": kind.type, "title": kind.title, "title_zh": kind.title_zh, "status": kind.status,
         "detail": kind.advice, "detail_zh": kind.advice_zh,
     })  # fmt: skip
-
-
-def _document(request: Request) -> Document:
-    """Made once an application."""
-    state = request.app.state
-    if not hasattr(state, _DOCUMENT):
-        setattr(state, _DOCUMENT, document(request.app))
-    made: Document = getattr(state, _DOCUMENT)
-    return made
 
 
 def _written(value: Any) -> str:
