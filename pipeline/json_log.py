@@ -1,4 +1,8 @@
-"""EDGE: logs as JSON lines on standard error, for whatever runs until it is stopped."""
+"""EDGE: logs as JSON lines on standard error, for whatever runs until it is stopped.
+
+What a line is about stands beside its message: ``extra={"facts": {"upload_id": …}}``. One upload id
+leads from the request through all workers to the commit; what a line tells is never personal.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +27,7 @@ class JsonLines(logging.Formatter):
             said |= orjson.loads(text)
         else:
             said["message"] = text
+            said |= getattr(record, "facts", {})
         if record.exc_info:
             said["traceback"] = self.formatException(record.exc_info)
         return orjson.dumps(said).decode()

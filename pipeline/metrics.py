@@ -1,37 +1,37 @@
-"""EDGE: what a running service counts, in one registry, as Prometheus reads it.
+"""EDGE: what a running process counts, in one registry, as Prometheus reads it.
 
-The names are those of the contract, with the prefix ``nhi_upload_``.
+The names are those of the contract, with the prefix ``nhi_upload_``. A service and the workers of a
+stream count the same things under the same names; of what a process never does it tells zero.
+Histograms carry an upload id as exemplar, where one upload stands for what was timed.
 """
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections import Counter as Tally
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final, Literal
+from pathlib import Path
+from typing import Any, Final, Literal, get_args
 
 import numpy as np
-from prometheus_client import (
-    CONTENT_TYPE_LATEST,
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    generate_latest,
-)
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client.exposition import choose_encoder
 
 from pipeline.core import Processed
 from pipeline.outcome import Verdict
+from pipeline.version import ENGINE
 
-Stage = Literal["take", "wait", "check", "merge", "commit"]
+Stage = Literal["take", "wait", "dispatch", "check", "merge", "record", "commit"]
+Job = Literal["dispatch", "validate", "merge", "record"]
+Letter = Literal["poison", "failed"]
 
-CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 _PREFIX: Final = "nhi_upload"
 _SECONDS: Final = (
-    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120,
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 600, 3600,
 )  # fmt: skip
 
 
@@ -42,6 +42,9 @@ class Waits:
     uploads: int
     bytes: int
     oldest_seconds: float
+
+
+NOTHING_WAITS: Final = Waits(0, 0, 0.0)
 
 
 class Metrics:
@@ -70,19 +73,43 @@ class Metrics:
             name: self._gauge(f"waiting_{name}", f"Of what waits to be settled: {name}.")
             for name in Waits.__dataclass_fields__
         }
+        self._count_streams()
+        ProcessCollector(registry=self.registry)
+        self._gauge("info", "The engine's version.", ["engine"]).labels(ENGINE).set(1)
+
+    def _count_streams(self) -> None:
+        self._lag = self._gauge(
+            "consumer_lag", "Messages of a partition not read yet.", ["topic", "partition"]
+        )
+        self._lags = dict[str, set[int]]()
+        self._letters = self._counter(
+            "dead_letters", "Messages sent to the dead letters.", ["reason"]
+        )
+        self._faults = self._counter("job_faults", "Jobs that were begun anew.", ["job"])
+        for reason in get_args(Letter):  # a counter that is not told before its first step hides it
+            self._letters.labels(reason)
+        for job in get_args(Job):
+            self._faults.labels(job)
+        self._leads = self._gauge("leads", "Whether this process leads (1) or not.", ["job"])
+        self._dispatched = self._gauge("dispatched_sequence", "Sequence up to which is dispatched.")
+        self._recorded = self._gauge("recorded_sequence", "Sequence up to which is recorded.")
+        self._uncommitted = self._gauge("uncommitted_uploads", "Recorded, but in no table yet.")
+        self._receipts = self._histogram(
+            "receipt_seconds", "From the moment of receipt to the receipt."
+        )
 
     @contextmanager
-    def stage(self, stage: Stage) -> Iterator[None]:
-        """Time what is done here as a stage."""
+    def stage(self, stage: Stage, upload_id: str | None = None) -> Iterator[None]:
+        """Time what is done here as a stage; ``upload_id`` is an upload it was done to."""
         began = time.perf_counter()
         try:
             yield
         finally:
-            self.spent(stage, time.perf_counter() - began)
+            self.spent(stage, time.perf_counter() - began, upload_id)
 
-    def spent(self, stage: Stage, seconds: float) -> None:
-        """A stage took so long."""
-        self._stages.labels(stage).observe(seconds)
+    def spent(self, stage: Stage, seconds: float, upload_id: str | None = None) -> None:
+        """A stage took so long; ``upload_id`` is an upload it was done to."""
+        self._stages.labels(stage).observe(seconds, _exemplar(upload_id))
 
     def taken(self, sizes: Iterable[int]) -> None:
         """Uploads of these sizes in bytes got a ticket."""
@@ -102,8 +129,28 @@ class Metrics:
         rules, times = np.unique(processed.findings.rule, return_counts=True)
         for rule, count in zip(rules.tolist(), times.tolist(), strict=True):
             self._findings.labels(processed.plan.rules[rule].code).inc(count)
+        self.parsed(processed)
+
+    def parsed(self, processed: Processed) -> None:
+        """How uploads were read."""
         if slow := processed.parsers.count("lxml"):
             self._fallbacks.labels("declined").inc(slow)
+
+    def receipted(self, row: Mapping[str, Any], findings: Iterable[Mapping[str, Any]]) -> None:
+        """An upload of a stream got its receipt: its row of ``uploads``, those of ``findings``."""
+        self._uploads.labels(row["channel"], row["mode"], row["status"]).inc()
+        warned, rejected = row["records_warned"], row["records_rejected"]
+        for verdict, count in (
+            (Verdict.ACCEPTED, row["records_accepted"] - warned),
+            (Verdict.WARNED, warned),
+            (Verdict.REJECTED, rejected),
+        ):
+            self._records.labels(verdict.name.lower()).inc(count)
+        for code, times in Tally(found["code"] for found in findings).items():
+            self._findings.labels(code).inc(times)
+        seconds = (datetime.now(UTC) - row["received_at"]).total_seconds()
+        if seconds >= 0:  # else somebody set the moment of receipt
+            self._receipts.observe(seconds, _exemplar(row["upload_id"]))
 
     def failed(self, uploads: int) -> None:
         """We failed on so many uploads."""
@@ -116,19 +163,71 @@ class Metrics:
         self.last_commit = datetime.now(UTC)
         self._last_commit.set(self.last_commit.timestamp())
 
-    def exposition(self, waits: Waits) -> bytes:
-        """All of them as text, with what waits now."""
+    def lag(self, topic: str, behind: Mapping[int, int]) -> None:
+        """Messages not read yet of a topic, by partition this process reads now."""
+        for partition in self._lags.get(topic, set()) - behind.keys():
+            self._lag.remove(topic, str(partition))
+        for partition, messages in behind.items():
+            self._lag.labels(topic, str(partition)).set(messages)
+        self._lags[topic] = set(behind)
+
+    def letter(self, reason: Letter) -> None:
+        """A message went to the dead letters."""
+        self._letters.labels(reason).inc()
+
+    def began_anew(self, job: Job) -> None:
+        """A job ended with a fault that passes, and is begun anew."""
+        self._faults.labels(job).inc()
+
+    def leads(self, job: Job, leads: bool) -> None:
+        """Whether this process leads."""
+        self._leads.labels(job).set(leads)
+
+    def dispatched(self, through: int) -> None:
+        """All up to a sequence is on its way."""
+        self._dispatched.set(through)
+
+    def recorded(self, through: int) -> None:
+        """All up to a sequence is recorded."""
+        self._recorded.set(through)
+
+    def uncommitted(self, uploads: int) -> None:
+        """So many uploads are recorded and in no table yet."""
+        self._uncommitted.set(uploads)
+
+    def watch_disk(self, folder: Path) -> None:
+        """Tell the room on the disk of a folder."""
+        free = self._gauge("store_free_bytes", "Free bytes of the store's disk.")
+        free.set_function(lambda: shutil.disk_usage(folder).free)
+        size = self._gauge("store_size_bytes", "Size of the store's disk.")
+        size.set_function(lambda: shutil.disk_usage(folder).total)
+
+    def exposition(self, waits: Waits = NOTHING_WAITS, accept: str = "") -> bytes:
+        """All of them as text, with what waits now, in the form that ``accept`` asks for.
+
+        Exemplars are told in the form of OpenMetrics only.
+        """
         for name, gauge in self._waiting.items():
             gauge.set(getattr(waits, name))
-        return generate_latest(self.registry)
+        write, _ = choose_encoder(accept)
+        return write(self.registry)
 
     def _counter(self, name: str, says: str, labels: Iterable[str] = ()) -> Counter:
         return Counter(f"{_PREFIX}_{name}", says, labels, registry=self.registry)
 
-    def _gauge(self, name: str, says: str) -> Gauge:
-        return Gauge(f"{_PREFIX}_{name}", says, registry=self.registry)
+    def _gauge(self, name: str, says: str, labels: Iterable[str] = ()) -> Gauge:
+        return Gauge(f"{_PREFIX}_{name}", says, labels, registry=self.registry)
 
     def _histogram(self, name: str, says: str, labels: Iterable[str] = ()) -> Histogram:
         return Histogram(
             f"{_PREFIX}_{name}", says, labels, buckets=_SECONDS, registry=self.registry
         )
+
+
+def content_type(accept: str) -> str:
+    """The media type of an exposition, by what was asked for."""
+    return choose_encoder(accept)[1]
+
+
+def _exemplar(upload_id: str | None) -> dict[str, str] | None:
+    return None if upload_id is None else {"upload_id": upload_id}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -23,6 +24,13 @@ _MEMBER = click.option(
 _REPLICAS = click.option(
     "--replicas", type=click.IntRange(1), default=1, help="新主題的副本數 copies of new topics."
 )
+_METRICS_PORT = click.option(
+    "--metrics-port", type=click.IntRange(0, 65535), metavar="PORT",
+    help="監測埠 answer /metrics, /healthz and /readyz there.",
+)  # fmt: skip
+_METRICS_HOST = click.option(
+    "--metrics-host", default="127.0.0.1", show_default=True, help="監測位址 its address."
+)
 
 
 @click.group("worker", short_help="串流的工作程序 the workers of the stream")
@@ -41,6 +49,8 @@ def command() -> None:
 @cluster_options
 @_MEMBER
 @_REPLICAS
+@_METRICS_PORT
+@_METRICS_HOST
 @click.option("--window", type=click.IntRange(1), default=20_000, help="最多超前幾個上傳 ahead.")
 @click.pass_obj
 def validate(
@@ -49,6 +59,8 @@ def validate(
     bootstrap: str | None,
     member: str | None,
     replicas: int,
+    metrics_port: int | None,
+    metrics_host: str,
     window: int,
 ) -> int:
     """檢核上傳檔，依病人分送；其中一個程序負責分派。Check uploads and cut them by person.
@@ -58,10 +70,11 @@ def validate(
     from pipeline.stream.process import Options, run_validate
 
     options = Options(
-        cluster_of(bootstrap, settings), store_uri_of(store_uri, settings), member, replicas,
-        window, utf8=settings.allow_utf8, limits=settings.limits,
+        cluster_of(bootstrap, settings), store_uri_of(store_uri, settings), member,
+        replicas=replicas, window=window, utf8=settings.allow_utf8, limits=settings.limits,
+        watch=_watch(metrics_host, metrics_port),
     )  # fmt: skip
-    return _run(run_validate, options)
+    return _run(run_validate, options, settings)
 
 
 @command.command("merge", short_help="合併與寫入 merge and record")
@@ -69,6 +82,8 @@ def validate(
 @cluster_options
 @_MEMBER
 @_REPLICAS
+@_METRICS_PORT
+@_METRICS_HOST
 @click.option(
     "--commit-seconds", type=click.FloatRange(0.1), default=60.0, show_default=True,
     help="每隔幾秒寫入資料表 how often the tables get what was recorded.",
@@ -80,6 +95,8 @@ def merge(
     bootstrap: str | None,
     member: str | None,
     replicas: int,
+    metrics_port: int | None,
+    metrics_host: str,
     commit_seconds: float,
 ) -> int:
     """依順序合併；其中一個程序負責寫入資料表與回條。Merge in order; one of them records.
@@ -90,19 +107,24 @@ def merge(
     from pipeline.stream.recorder import Pace
 
     options = Options(
-        cluster_of(bootstrap, settings), store_uri_of(store_uri, settings), member, replicas,
-        pace=Pace(commit_seconds), utf8=settings.allow_utf8, limits=settings.limits,
+        cluster_of(bootstrap, settings), store_uri_of(store_uri, settings), member,
+        replicas=replicas, pace=Pace(commit_seconds), watch=_watch(metrics_host, metrics_port),
+        utf8=settings.allow_utf8, limits=settings.limits,
     )  # fmt: skip
-    return _run(run_merge, options)
+    return _run(run_merge, options, settings)
 
 
-def _run(job: Callable[[Options, Stop], None], options: Options) -> int:
+def _watch(host: str, port: int | None) -> tuple[str, int] | None:
+    return None if port is None else (host, port)
+
+
+def _run(job: Callable[[Options, Stop], None], options: Options, settings: Settings) -> int:
     """Run a job until SIGTERM or SIGINT."""
     from pipeline.cli.cold_start import compile_if_cold
     from pipeline.json_log import log_as_json
     from pipeline.stream.worker import Stop
 
-    log_as_json()
+    log_as_json(logging.DEBUG if settings.debug else logging.INFO)
     compile_if_cold()
     stop = Stop()
     for name in (signal.SIGTERM, signal.SIGINT):

@@ -44,11 +44,11 @@ class Service:
     metrics: Metrics
     plan: Plan
 
-    def exposition(self) -> bytes:
-        """The metrics as Prometheus reads them."""
+    def exposition(self, accept: str = "") -> bytes:
+        """The metrics as Prometheus reads them, in the form it accepts."""
         health = self.settling.health()
         waits = Waits(health.waiting, health.waiting_bytes, health.oldest_seconds)
-        return self.metrics.exposition(waits)
+        return self.metrics.exposition(waits, accept)
 
 
 @contextmanager
@@ -69,6 +69,7 @@ def open_service(
     end the door is shut and everything settled and committed. Raises what ``open_store`` raises.
     """
     layout, plan, metrics = layout_of(store_uri), load_plan(), Metrics()
+    metrics.watch_disk(layout.root)
     waiting = waiting or Waiting()
     outcomes = Outcomes(plan, settings.limits, partial(read_archived, layout.raw))
 

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 
 from confluent_kafka import (
     OFFSET_BEGINNING,
+    OFFSET_END,
     Consumer,
     KafkaError,
     KafkaException,
@@ -29,12 +31,14 @@ from pipeline.errors import PipelineError
 
 MOST_MESSAGE_BYTES: Final = 128 << 20  # an upload's records may all be one person's
 _FLUSH_SECONDS: Final = 60.0
+_LAG_SECONDS: Final = 1.0
 _LINGER: Final = 0.002  # seconds to wait for more once something came
 _RETENTION: Final = "-1"  # of what recovery reads; ops/RUNBOOK.md says when to shorten it
 
 _log = logging.getLogger(__name__)
 
 BEGINNING: Final = OFFSET_BEGINNING
+END: Final = OFFSET_END
 
 
 class BrokerError(PipelineError):
@@ -134,6 +138,8 @@ class Sender:
         while True:
             try:
                 self._producer.produce(topic, value, key, partition, self._heard)
+            except KafkaException as error:
+                raise _refused(error) from error
             except BufferError:  # as much is under way as may be: wait for some of it
                 self._producer.poll(0.1)
                 continue
@@ -156,6 +162,9 @@ class Sender:
             self._failed = error
 
 
+Behind = Callable[[str, Mapping[int, int]], None]
+"""Is told, now and then, how many messages of a topic's partitions are not read yet."""
+
 Taken = Callable[[Sequence[int]], Mapping[int, int] | None]
 """Partitions that came → offsets to start from, or ``None`` for those of the group."""
 
@@ -166,8 +175,10 @@ class Reader:
     def __init__(
         self, cluster: Cluster, topic: str, *, group: str | None = None, member: str | None = None,
         taken: Taken | None = None, lost: Callable[[Sequence[int]], None] | None = None,
+        behind: Behind | None = None,
     ) -> None:  # fmt: skip
         self._topic = topic
+        self._behind, self._told = behind, 0.0
         self._taken, self._lost = taken, lost
         more = {
             "group.id": group or f"{topic}-by-place",
@@ -201,7 +212,8 @@ class Reader:
 
     def start_at(self, offsets: Mapping[int, int]) -> None:
         """Read these partitions, each from an offset on, in no group."""
-        self._consumer.assign([TopicPartition(self._topic, p, at) for p, at in offsets.items()])
+        with _faults():
+            self._consumer.assign([TopicPartition(self._topic, p, at) for p, at in offsets.items()])
 
     def read(self, most: int, seconds: float) -> list[Received]:
         """Messages, at most so many: as soon as one is there, and whatever else is there by then;
@@ -209,10 +221,15 @@ class Reader:
 
         Faults that pass are left to the client, which tries again; others raise ``BrokerError``.
         """
-        first = self._consumer.poll(seconds)
+        with _faults():
+            first = self._consumer.poll(seconds)
+        if self._behind and time.monotonic() - self._told > _LAG_SECONDS:
+            self._told = time.monotonic()
+            self._behind(self._topic, self.lag())
         if first is None:
             return []
-        rest = self._consumer.consume(most - 1, _LINGER) if most > 1 else []
+        with _faults():
+            rest = self._consumer.consume(most - 1, _LINGER) if most > 1 else []
         return [_received(message) for message in (first, *rest) if _is_good(message)]
 
     def done(self, offsets: Mapping[int, int]) -> None:
@@ -229,31 +246,42 @@ class Reader:
 
     def pause(self, partitions: Iterable[int]) -> None:
         """Read nothing of these for now."""
-        self._consumer.pause([TopicPartition(self._topic, p) for p in partitions])
+        with _faults():
+            self._consumer.pause([TopicPartition(self._topic, p) for p in partitions])
 
     def resume(self, partitions: Iterable[int]) -> None:
         """Read these again."""
-        self._consumer.resume([TopicPartition(self._topic, p) for p in partitions])
+        with _faults():
+            self._consumer.resume([TopicPartition(self._topic, p) for p in partitions])
 
     def lag(self) -> dict[int, int]:
         """Messages not read yet, by partition read."""
         behind = {}
-        for place in self._consumer.position(self._consumer.assignment()):
-            _, high = self._consumer.get_watermark_offsets(place, cached=True)
-            if high >= 0 and place.offset >= 0:
-                behind[place.partition] = max(high - place.offset, 0)
+        with _faults():
+            for place in self._consumer.position(self._consumer.assignment()):
+                _, high = self._consumer.get_watermark_offsets(place, cached=True)
+                if high >= 0 and place.offset >= 0:
+                    behind[place.partition] = max(high - place.offset, 0)
         return behind
 
-    def start_at_last(self) -> None:
-        """Read partition 0 from its last message on, in no group."""
-        low, high = self._consumer.get_watermark_offsets(
-            TopicPartition(self._topic, 0), timeout=_FLUSH_SECONDS
-        )
-        self.start_at({0: max(low, high - 1)})
+    def bounds(self, partition: int) -> tuple[int, int]:
+        """The offsets of the first message that is kept and of the next to come."""
+        with _faults():
+            low, high = self._consumer.get_watermark_offsets(
+                TopicPartition(self._topic, partition), timeout=_FLUSH_SECONDS
+            )
+        return int(low), int(high)
+
+    def start_at_last(self, count: int) -> None:
+        """Read the last messages of partition 0, and on from there, in no group."""
+        low, high = self.bounds(0)
+        self.start_at({0: max(low, high - count)})
 
     def close(self) -> None:
         """Leave the group."""
         self._consumer.close()
+        if self._behind:
+            self._behind(self._topic, {})
 
     def _assign(self, consumer: Consumer, places: list[TopicPartition]) -> None:
         numbers = [place.partition for place in places]
@@ -281,6 +309,25 @@ def _is_good(message: Message) -> bool:
     if error is not None:
         _log.warning("kafka: %s", error.name())
     return error is None
+
+
+@contextmanager
+def _faults() -> Iterator[None]:
+    """What the client can't do now may go well later."""
+    try:
+        yield
+    except KafkaException as error:
+        raise BrokerError(
+            f"Kafka 暫時無法使用（{error.args[0].name()}）",
+            f"Kafka can't be used now ({error.args[0].name()})",
+        ) from error
+
+
+def _refused(error: KafkaException) -> BrokerError:
+    return BrokerError(
+        f"Kafka 不接受訊息（{error.args[0].name()}）",
+        f"Kafka does not take a message ({error.args[0].name()})",
+    )
 
 
 def _tell(error: KafkaError) -> None:

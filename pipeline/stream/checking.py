@@ -6,6 +6,7 @@ sees the mark has seen all of it.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -15,6 +16,7 @@ import pyarrow as pa
 from pipeline.batches import Checker, Intake, Part
 from pipeline.core import Processed
 from pipeline.merge import MergePolicy
+from pipeline.metrics import Metrics
 from pipeline.outcome import Counts, Refusal
 from pipeline.results import Receipted, finding_rows, upload_row
 from pipeline.stream.broker import Cluster, Reader, Sender
@@ -33,6 +35,8 @@ MOST: Final = 400  # messages looked at together
 MOST_BYTES: Final = 32 << 20
 _WAIT_SECONDS: Final = 0.2
 _NOTHING: Final = Counts()
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -58,17 +62,18 @@ class CheckingWorker:
     """A member of the group that checks."""
 
     def __init__(
-        self, cluster: Cluster, stream: Stream, objects: Objects, judge: Judge,
+        self, cluster: Cluster, stream: Stream, objects: Objects, judge: Judge, metrics: Metrics,
         *, member: str | None = None,
     ) -> None:  # fmt: skip
-        self._stream = stream
+        self._stream, self._metrics = stream, metrics
         self._objects = objects
         self._judge = judge
         self._sender = Sender(cluster)
-        self._letters = DeadLetters(self._sender, stream)
+        self._letters = DeadLetters(self._sender, stream, metrics)
         self._reader = Reader(
-            cluster, stream.topic("uploads"), group=stream.topic("validate"), member=member
-        )
+            cluster, stream.topic("uploads"), group=stream.topic("validate"), member=member,
+            behind=metrics.lag,
+        )  # fmt: skip
 
     def run(self, going: Callable[[], bool]) -> None:
         """Check until ``going`` says no. Raises ``BrokerError``."""
@@ -109,6 +114,13 @@ class CheckingWorker:
             self._reader.done({m.partition: m.offset + 1 for m in messages})
 
     def _check(self, uploads: Sequence[_Upload]) -> None:
+        if not uploads:
+            return
+        with self._metrics.stage("check", uploads[0].claim.upload_id):
+            self._check_together(uploads)
+        self._metrics.taken(one.claim.size for one in uploads)
+
+    def _check_together(self, uploads: Sequence[_Upload]) -> None:
         new = [one for one in uploads if not one.claim.repeats]
         checked = self._judge.checker.check(self._intake(new))
         for part in checked.parts:
@@ -140,6 +152,7 @@ class CheckingWorker:
 
     def _send_part(self, part: Part, uploads: Sequence[_Upload]) -> None:
         processed, judge = part.processed, self._judge
+        self._metrics.parsed(processed)
         claims = [
             replace(one.claim, institution=envelope.institution)
             for one, envelope in zip(uploads, processed.envelopes, strict=True)
@@ -169,6 +182,8 @@ class CheckingWorker:
             self._stream.topic("verdicts"), self._verdicts(self._stream.way_of(one.sequence)),
             pack_checked(one.sequence, checked),
         )  # fmt: skip
+        facts = {"upload_id": one.claim.upload_id, "sequence": one.sequence}
+        _log.debug("checked", extra={"facts": facts})
 
     def _mark(self, way: int, through: int) -> None:
         mark = pack_mark(through, way)
@@ -189,6 +204,7 @@ def _row(processed: Processed, place: int, one: Receipted) -> dict[str, Any]:
         one, processed.refusals[place], processed.counts(place), processed.plan.hash,
         version=version_in(processed.batch.layout).number, encoding=processed.encodings[place],
         parser=processed.parsers[place],
+        references=processed.references,
     )  # fmt: skip
 
 

@@ -6,11 +6,13 @@ by its sequence, and a mark says no more than what lies before it in its partiti
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from pipeline.stream.broker import Cluster, Reader, Sender
+from pipeline.metrics import Metrics
+from pipeline.stream.broker import Cluster, Reader, Received, Sender
 from pipeline.stream.letters import DeadLetters
 from pipeline.stream.messages import CLAIM, PoisonError, claim_of, pack
 from pipeline.stream.parts import pack_mark
@@ -21,6 +23,8 @@ from pipeline.stream.twins import Twins
 MOST: Final = 500  # claims between two marks
 _WAIT_SECONDS: Final = 0.2
 
+_log = logging.getLogger(__name__)
+
 
 class Dispatcher:
     """Dispatches while it is the leader.
@@ -29,19 +33,21 @@ class Dispatcher:
     """
 
     def __init__(
-        self, cluster: Cluster, stream: Stream, *, window: int, member: str | None = None
-    ) -> None:
-        self._stream = stream
+        self, cluster: Cluster, stream: Stream, metrics: Metrics,
+        *, window: int, member: str | None = None,
+    ) -> None:  # fmt: skip
+        self._stream, self._metrics = stream, metrics
         self._window = window
         self._last = stream.base
         self._waits = False
         self._sender = Sender(cluster)
-        self._letters = DeadLetters(self._sender, stream)
+        self._letters = DeadLetters(self._sender, stream, metrics)
         self._progress = Progress(cluster, stream)
         self._twins = Twins(cluster, stream)
         self._reader = Reader(
-            cluster, stream.topic("intake"), group=stream.topic("dispatch"), member=member
-        )
+            cluster, stream.topic("intake"), group=stream.topic("dispatch"), member=member,
+            behind=self._heard,
+        )  # fmt: skip
 
     def run(self, going: Callable[[], bool]) -> None:
         """Dispatch until ``going`` says no. Raises ``BrokerError``."""
@@ -58,8 +64,12 @@ class Dispatcher:
         """
         self._keep_to_the_window()
         messages = self._reader.read(MOST, _WAIT_SECONDS)
-        if not messages:
-            return
+        if messages:
+            with self._metrics.stage("dispatch"):
+                self._dispatch(messages)
+            self._metrics.dispatched(self._last)
+
+    def _dispatch(self, messages: Sequence[Received]) -> None:
         for message in messages:
             self._last = self._stream.sequence_of(message.offset)
             try:
@@ -72,6 +82,8 @@ class Dispatcher:
             header = replace(claim, repeats=first).header()
             way = self._stream.way_of(self._last)
             self._send(way, pack(CLAIM, header | {"sequence": self._last}))
+            facts = {"upload_id": claim.upload_id, "sequence": self._last}
+            _log.debug("dispatched", extra={"facts": facts})
         for way in range(self._stream.ways):
             self._send(way, pack_mark(self._last, way))
         self._sender.flush()
@@ -79,6 +91,11 @@ class Dispatcher:
 
     def _send(self, way: int, value: bytes) -> None:
         self._sender.send(self._stream.topic("uploads"), way, value)
+
+    def _heard(self, topic: str, behind: Mapping[int, int]) -> None:
+        """Whoever reads the one partition leads."""
+        self._metrics.lag(topic, behind)
+        self._metrics.leads("dispatch", bool(behind))
 
     def _keep_to_the_window(self) -> None:
         waits = self._last - self._progress.through() > self._window

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.merge import MergePolicy
+from pipeline.metrics import Metrics
 from pipeline.store.layout import Layout
 from pipeline.stream.broker import Cluster, Reader, Received, Sender
 from pipeline.stream.checking import SHARE
@@ -46,20 +47,20 @@ class MergeWorker:
     """A member of the group that merges."""
 
     def __init__(
-        self, cluster: Cluster, stream: Stream, layout: Layout, merging: Merging,
+        self, cluster: Cluster, stream: Stream, layout: Layout, merging: Merging, metrics: Metrics,
         *, member: str | None = None,
     ) -> None:  # fmt: skip
-        self._stream = stream
+        self._stream, self._metrics = stream, metrics
         self._layout = layout
         self._merging = merging
         self._partitions: dict[int, Partition] = {}
         self._saved = time.monotonic()
         self._sender = Sender(cluster)
-        self._letters = DeadLetters(self._sender, stream)
+        self._letters = DeadLetters(self._sender, stream, metrics)
         self._holds = Holds(cluster, stream, merging.policy)
         self._reader = Reader(
             cluster, stream.topic("records"), group=stream.topic("merge"), member=member,
-            taken=self._take, lost=self._lose,
+            taken=self._take, lost=self._lose, behind=metrics.lag,
         )  # fmt: skip
 
     def run(self, going: Callable[[], bool]) -> None:
@@ -79,8 +80,19 @@ class MergeWorker:
         Step 2  what came of that is sent
         Step 3  once the cluster has it, the states may be saved
         """
-        asking = any(one.question for one in self._partitions.values())
-        messages = self._reader.read(MOST, _ASKING_SECONDS if asking else _WAIT_SECONDS)
+        messages = self._reader.read(MOST, _ASKING_SECONDS if self._asking else _WAIT_SECONDS)
+        if messages or self._asking:
+            with self._metrics.stage("merge"):
+                self._merge(messages)
+        if time.monotonic() - self._saved > SAVE_SECONDS:
+            self._save()
+
+    @property
+    def _asking(self) -> bool:
+        return any(one.question for one in self._partitions.values())
+
+    def _merge(self, messages: Sequence[Received]) -> None:
+        asking = self._asking
         for message in messages:
             self._give(message)
         sent = False
@@ -89,15 +101,13 @@ class MergeWorker:
                 self._send(partition, made)
                 sent = True
             self._ask(partition)
-        if asking or any(one.question for one in self._partitions.values()):
+        if asking or self._asking:
             self._sender.flush()
             self._holds.read()
             for partition in list(self._partitions.values()):
                 sent |= self._answer(partition)
         if sent:
             self._sender.flush()
-        if time.monotonic() - self._saved > SAVE_SECONDS:
-            self._save()
 
     def _give(self, message: Received) -> None:
         partition = self._partitions.get(message.partition)
@@ -158,7 +168,8 @@ class MergeWorker:
                 number, self._stream, states, merging.plans, merging.policy, merging.buckets
             )
             starts[number] = states.low
-            _log.info("partition %d from sequence %d", number, states.after)
+            facts = {"partition": number, "sequence": states.after}
+            _log.info("merging a partition", extra={"facts": facts})
         return starts
 
     def _lose(self, numbers: Iterable[int]) -> None:

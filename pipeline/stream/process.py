@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,8 +13,10 @@ from filelock import FileLock
 from pipeline.batches import Checker
 from pipeline.limits import LIMITS, Limits
 from pipeline.merge import MergePolicy
+from pipeline.metrics import Job as Name
+from pipeline.metrics import Metrics
 from pipeline.reference.kept import read_snapshot
-from pipeline.store.layout import layout_of
+from pipeline.store.layout import Layout, layout_of
 from pipeline.store.opening import config_of
 from pipeline.stream.broker import Cluster, make_topics
 from pipeline.stream.checking import CheckingWorker, Judge
@@ -21,7 +25,9 @@ from pipeline.stream.merge_worker import MergeWorker, Merging
 from pipeline.stream.objects import Objects
 from pipeline.stream.recorder import Pace, Recorder
 from pipeline.stream.topics import Stream, begin_stream
-from pipeline.stream.worker import Stop, work
+from pipeline.stream.vitals import Vitals
+from pipeline.stream.watch import watched
+from pipeline.stream.worker import Job, Stop, work
 from rules import load_plan
 from schemas import V2
 
@@ -34,7 +40,8 @@ class Options:
 
     ``member`` names it for good (static membership; its states are kept under its name), else it
     is one of many and builds its states anew. ``prefix`` begins the names of a new stream's topics.
-    ``window``: uploads the dispatcher may be ahead.
+    ``window``: uploads the dispatcher may be ahead. ``watch``: host and port for machines that ask
+    for metrics and health.
     """
 
     cluster: Cluster
@@ -47,6 +54,7 @@ class Options:
     policy: MergePolicy = field(default_factory=MergePolicy)
     utf8: bool = False
     limits: Limits = LIMITS
+    watch: tuple[str, int] | None = None
 
 
 def open_stream(options: Options) -> Stream:
@@ -68,10 +76,15 @@ def run_validate(options: Options, stop: Stop) -> None:
         plan.hash, config_of(layout).buckets, options.policy,
     )  # fmt: skip
     cluster, member = options.cluster, options.member
-    work(stop, [
-        lambda: CheckingWorker(cluster, stream, Objects(layout), judge, member=member),
-        lambda: Dispatcher(cluster, stream, window=options.window, member=member),
-    ])  # fmt: skip
+    metrics = Metrics()
+    _work(options, stop, layout, metrics, {
+        "validate": lambda: CheckingWorker(
+            cluster, stream, Objects(layout), judge, metrics, member=member
+        ),
+        "dispatch": lambda: Dispatcher(
+            cluster, stream, metrics, window=options.window, member=member
+        ),
+    })  # fmt: skip
 
 
 def run_merge(options: Options, stop: Stop) -> None:
@@ -88,7 +101,24 @@ def run_merge(options: Options, stop: Stop) -> None:
                 lambda number: load_plan(version=number), options.policy,
                 config_of(layout).buckets, folder,
             )  # fmt: skip
-            work(stop, [
-                lambda: MergeWorker(cluster, stream, layout, merging, member=member),
-                lambda: Recorder(cluster, stream, layout, options.pace, member=member),
-            ])  # fmt: skip
+            metrics = Metrics()
+            _work(options, stop, layout, metrics, {
+                "merge": lambda: MergeWorker(
+                    cluster, stream, layout, merging, metrics, member=member
+                ),
+                "record": lambda: Recorder(
+                    cluster, stream, layout, options.pace, metrics, member=member
+                ),
+            })  # fmt: skip
+
+
+def _work(
+    options: Options, stop: Stop, layout: Layout, metrics: Metrics,
+    jobs: Mapping[Name, Callable[[], Job]],
+) -> None:  # fmt: skip
+    """Run jobs, watched by machines where the options say so."""
+    metrics.watch_disk(layout.root)
+    vitals = Vitals()
+    watch = nullcontext() if options.watch is None else watched(options.watch, metrics, vitals)
+    with watch:
+        work(stop, jobs, metrics, vitals)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +14,8 @@ from pipeline.stream.objects import Objects
 from pipeline.stream.topics import Stream
 from pipeline.unpack import Payload
 from pipeline.upload_ids import upload_id_of
+
+_log = logging.getLogger(__name__)
 
 TOGETHER = 200  # uploads between two waits for the cluster
 
@@ -52,6 +55,8 @@ def publish(
         if payload.refusal is None:
             objects.keep(claim.sha256, payload.data)
         sender.send(stream.topic("intake"), 0, pack_claim(claim))
+        facts = {"upload_id": claim.upload_id}
+        _log.debug("published", extra={"facts": facts})
         waiting.append(claim.upload_id)
         if len(waiting) >= TOGETHER:
             sender.flush()

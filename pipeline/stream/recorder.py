@@ -16,6 +16,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
+from pipeline.metrics import Metrics
 from pipeline.store.layout import Layout
 from pipeline.store.store import Store, open_store
 from pipeline.stream.broker import Cluster, Reader, Received, Sender
@@ -53,9 +54,10 @@ class Recorder:
     """A candidate for recording; records while it is the leader."""
 
     def __init__(
-        self, cluster: Cluster, stream: Stream, layout: Layout, pace: Pace,
+        self, cluster: Cluster, stream: Stream, layout: Layout, pace: Pace, metrics: Metrics,
         *, member: str | None = None,
     ) -> None:  # fmt: skip
+        self._metrics = metrics
         self._cluster, self._stream, self._layout, self._pace = cluster, stream, layout, pace
         self._leads = False
         self._leader = Reader(
@@ -80,14 +82,19 @@ class Recorder:
 
     def _take(self, _: object) -> None:
         self._leads = True
+        self._metrics.leads("record", True)
 
     def _lose(self, _: object) -> None:
         self._leads = False
+        self._metrics.leads("record", False)
 
     def _record(self, going: Callable[[], bool]) -> None:
         with open_store(self._layout.root) as store:
-            _log.info("recording from sequence %s", store.offset(through_source(self._stream)))
-            with Recording(self._cluster, self._stream, store, self._pace) as recording:
+            facts = {"sequence": store.offset(through_source(self._stream))}
+            _log.info("recording", extra={"facts": facts})
+            with Recording(
+                self._cluster, self._stream, store, self._pace, self._metrics
+            ) as recording:
                 while going():
                     recording.turn()
                 recording.finish()
@@ -96,8 +103,10 @@ class Recorder:
 class Recording:
     """A leader at work on an open store."""
 
-    def __init__(self, cluster: Cluster, stream: Stream, store: Store, pace: Pace) -> None:
-        self._stream, self._store, self._pace = stream, store, pace
+    def __init__(
+        self, cluster: Cluster, stream: Stream, store: Store, pace: Pace, metrics: Metrics
+    ) -> None:
+        self._stream, self._store, self._pace, self._metrics = stream, store, pace, metrics
         count = stream.partitions + stream.ways
         starts = {at: store.offset(verdicts_source(stream, at)) or 0 for at in range(count)}
         through = store.offset(through_source(stream))
@@ -105,11 +114,11 @@ class Recording:
         self._lowest = {at: Lowest(start) for at, start in starts.items()}
         self._records = dict[int, int]()
         self._staged, self._since = 0, time.monotonic()
-        self._committing: Future[int] | None = None
+        self._committing: Future[None] | None = None
         self._thread = ThreadPoolExecutor(1, "commit")
         self._sender = Sender(cluster)
-        self._letters = DeadLetters(self._sender, stream)
-        self._reader = Reader(cluster, stream.topic("verdicts"))
+        self._letters = DeadLetters(self._sender, stream, metrics)
+        self._reader = Reader(cluster, stream.topic("verdicts"), behind=metrics.lag)
         self._reader.start_at(starts)
 
     def __enter__(self) -> Recording:
@@ -118,6 +127,7 @@ class Recording:
     def __exit__(self, *_: object) -> None:
         self._reader.close()
         self._thread.shutdown()
+        self._metrics.uncommitted(0)  # whoever leads now tells of them
 
     def turn(self) -> None:
         """Record what is there, waiting shortly if nothing is."""
@@ -125,16 +135,19 @@ class Recording:
             self._note(message)
         steps = list(self._gather.steps())
         for step in steps:
-            self._stage(step)
+            with self._metrics.stage("record"):
+                self._stage(step)
         if steps:
             tell_progress(self._sender, self._stream, self._gather.after)
+            self._metrics.recorded(self._gather.after)
+            self._metrics.uncommitted(self._staged)
             self._sender.flush()
         self._commit_if_due()
 
     def finish(self) -> None:
         """Commit what is staged."""
         self._wait()
-        self._store.commit(self._offsets())
+        self._commit(lambda: self._store.commit(self._offsets()), self._staged, self._gather.after)
 
     def _note(self, message: Received) -> None:
         at, gather, lowest = message.partition, self._gather, self._lowest[message.partition]
@@ -167,6 +180,9 @@ class Recording:
                 parts.append(part)
         for receipt in stage(self._store, checked, parts):
             send_receipt(self._sender, self._stream, receipt)
+            self._metrics.receipted(receipt.row, receipt.findings)
+            facts = {name: receipt.row[name] for name in ("upload_id", "sequence", "status")}
+            _log.debug("recorded", extra={"facts": facts})
         self._staged += len(checked)
 
     def _commit_if_due(self) -> None:
@@ -178,9 +194,21 @@ class Recording:
         due = time.monotonic() - self._since >= self._pace.seconds
         if (due or full) and self._staged and self._committing is None:
             finish = self._store.begin_commit(self._offsets())
-            self._staged, self._since = 0, time.monotonic()
+            staged, self._staged, self._since = self._staged, 0, time.monotonic()
             if finish is not None:
-                self._committing = self._thread.submit(finish)
+                through = self._gather.after
+                self._committing = self._thread.submit(self._commit, finish, staged, through)
+
+    def _commit(self, finish: Callable[[], int | None], uploads: int, through: int) -> None:
+        """Commit, and tell of it."""
+        began = time.monotonic()
+        if finish() is None:
+            return
+        seconds = time.monotonic() - began
+        self._metrics.committed(seconds)
+        self._metrics.uncommitted(self._staged)
+        facts = {"uploads": uploads, "sequence": through, "seconds": round(seconds, 3)}
+        _log.info("committed", extra={"facts": facts})
 
     def _wait(self) -> None:
         """Until a commit under way is done. Raises what it raised."""

@@ -9,10 +9,13 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
 from pipeline.errors import PipelineError, kind_and_place
+from pipeline.metrics import Job as Name
+from pipeline.metrics import Metrics
+from pipeline.stream.vitals import Vitals
 
 _log = logging.getLogger(__name__)
 
@@ -47,19 +50,24 @@ class Stop:
         self._event.wait(seconds)
 
 
-def work(stop: Stop, jobs: Sequence[Callable[[], Job]]) -> None:
+def work(
+    stop: Stop, jobs: Mapping[Name, Callable[[], Job]], metrics: Metrics, vitals: Vitals
+) -> None:
     """Run jobs side by side, the first in this thread, until all have stopped.
 
     Raises the fault of ours that ended one of them.
     """
+    (first, *others), told = jobs.items(), (metrics, vitals)
     threads = [
-        threading.Thread(target=_keep, args=(stop, job), name=f"job-{number}")
-        for number, job in enumerate(jobs[1:], start=1)
+        threading.Thread(target=_keep, args=(stop, name, job, *told), name=name)
+        for name, job in others
     ]
+    for name in jobs:
+        vitals.begins(name)
     for thread in threads:
         thread.start()
     try:
-        _keep(stop, jobs[0])
+        _keep(stop, *first, *told)
     finally:
         stop.stop()
         for thread in threads:
@@ -68,19 +76,29 @@ def work(stop: Stop, jobs: Sequence[Callable[[], Job]]) -> None:
         raise stop.fault
 
 
-def _keep(stop: Stop, make: Callable[[], Job]) -> None:
+def _keep(
+    stop: Stop, name: Name, make: Callable[[], Job], metrics: Metrics, vitals: Vitals
+) -> None:
     """Run a job, and again after each fault that passes, with growing pauses."""
     pause = _FIRST_PAUSE
+
+    def going() -> bool:
+        vitals.turns(name)
+        return stop.going()
+
     while stop.going():
         began = time.monotonic()
+        vitals.begins(name)
         try:
-            make().run(stop.going)
+            make().run(going)
         except PipelineError as fault:
-            _log.error("%s; again in %.1f s", fault.message_en, pause)
+            _log.error("%s: %s; again in %.1f s", name, fault.message_en, pause)
+            metrics.began_anew(name)
+            vitals.begins(name)
             stop.pause(pause)
             healthy = time.monotonic() - began > _LONGEST_PAUSE
             pause = _FIRST_PAUSE if healthy else min(2 * pause, _LONGEST_PAUSE)
         except Exception as fault:  # of ours: another attempt would end the same
-            _log.error("a fault of ours: %s", kind_and_place(fault))
+            _log.error("%s: a fault of ours: %s", name, kind_and_place(fault))
             stop.fault = fault
             stop.stop()

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from pipeline.metrics import CONTENT_TYPE
+from pipeline.metrics import content_type
 from pipeline.store.layout import layout_of
 from pipeline.web.api.asking import Nothing
 from pipeline.web.api.said import REQUEST_ID
@@ -78,7 +78,8 @@ def metrics(request: Request, house: HouseOf) -> Response:
     """What the process counts, for Prometheus on a private network: not through a proxy."""
     if came_through_proxy(request.scope) or not _is_private(address_of(request)):
         raise not_found()
-    return Response(house.service.exposition(), media_type=CONTENT_TYPE)
+    accept = request.headers.get("accept", "")
+    return Response(house.service.exposition(accept), media_type=content_type(accept))
 
 
 def _checks(house: House) -> dict[str, bool]:
