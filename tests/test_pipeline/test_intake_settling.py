@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -30,7 +32,8 @@ from pipeline.store.kept import KeptTables
 from pipeline.store.store import Store
 from pipeline.stored import StoredUploads
 from rules import load_plan
-from tests.oracle.replay_tables import CURRENT, expected, stored
+from tests.oracle.replay import Replay
+from tests.oracle.replay_tables import CURRENT, expected, read, stored
 
 MORNING = moment("2025-12-20T09:30:00")
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -54,6 +57,22 @@ def test_tables_are_those_of_the_slow_merge(
             if chance.random() < 0.2:
                 told(service, ticket)
     assert stored(tmp_path / "store") == expected(known.replay)
+
+
+@pytest.mark.parametrize("commit_seconds", [600, 0.03], ids=["one commit", "many commits"])
+def test_a_crowd_comes_to_what_its_order_comes_to(tmp_path: Path, commit_seconds: float) -> None:
+    """Many send at once, in no order; then the slow merge in the order of the sequences."""
+    sent, clock = {one.name: one for one in history(4, 80).sent}, Clock()
+    clock.now = max(one.received_at for one in sent.values())
+    with service_at(tmp_path / "store", clock, commit_seconds=commit_seconds) as service:
+        with ThreadPoolExecutor(16) as crowd:
+            tickets = list(crowd.map(lambda one: send(service, one), sent.values()))
+        for ticket in tickets:
+            told(service, ticket)
+    replay = Replay(False)
+    for name in read(tmp_path / "store", "uploads").sort("sequence")["name"]:
+        replay.take(name, sent[name].payload, replace(sent[name].envelope, received_at=clock.now))
+    assert stored(tmp_path / "store") == expected(replay)
 
 
 def test_official_uploads_and_pre_checks_do_not_see_each_other(tmp_path: Path) -> None:
