@@ -102,6 +102,7 @@ def _replace_rows(
     decided = upload_row(
         one, None, processed.counts(0), processed.plan.hash, version=version,
         encoding=processed.encodings[0], parser=processed.parsers[0],
+        references=processed.references,
     )  # fmt: skip
     again = store.read("uploads", pc.field("redelivery_of") == one.upload_id).to_pylist()
     store.replace_uploads([row | {"status": status} for row in [decided, *again]])

@@ -105,12 +105,9 @@ class References:
     tables: Mapping[str, Table] = field(default_factory=dict)
 
     @cached_property
-    def hash(self) -> str:
-        """16 hex digits that name the versions of all tables; empty where there is none."""
-        versions = {name: table.version for name, table in sorted(self.tables.items())}
-        if not versions:
-            return ""
-        return hashlib.sha256(json.dumps(versions).encode()).hexdigest()[:16]
+    def versions(self) -> dict[str, str]:
+        """The version of each table, by name."""
+        return {name: table.version for name, table in sorted(self.tables.items())}
 
     @cached_property
     def calendar(self) -> Calendar | None:
@@ -120,6 +117,13 @@ class References:
 
 
 NONE = References()
+
+
+def hash_of(versions: Mapping[str, str]) -> str | None:
+    """16 hex digits that name the versions of tables; ``None`` where there is none."""
+    if not versions:
+        return None
+    return hashlib.sha256(json.dumps(dict(sorted(versions.items()))).encode()).hexdigest()[:16]
 
 
 def table_of(

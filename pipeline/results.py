@@ -5,6 +5,7 @@ Everything is by column; nothing is looked at record by record.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC
@@ -26,6 +27,7 @@ from pipeline.ledger import by_partition
 from pipeline.merge import Hold
 from pipeline.outcome import Counts, Envelope, Refusal
 from pipeline.recall import keys_of
+from pipeline.references import NONE, References
 from pipeline.state_findings import STANDS
 from pipeline.taipei import TAIPEI
 from pipeline.version import ENGINE
@@ -266,7 +268,7 @@ def _clipped(processed: Processed) -> Int32:
 def upload_row(
     upload: Receipted, refusal: Refusal | None, counts: Counts, plan: str, *,
     held: bool = False, version: str | None = None, encoding: str | None = None,
-    parser: str | None = None,
+    parser: str | None = None, references: References = NONE,
 ) -> dict[str, object]:  # fmt: skip
     """The receipt of one upload: a row of ``uploads``."""
     return {
@@ -287,6 +289,7 @@ def upload_row(
         "parser": parser,
         "plan": plan,
         "engine": ENGINE,
+        "reference": json.dumps(references.versions) if references.versions else None,
     }
 
 

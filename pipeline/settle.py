@@ -205,4 +205,5 @@ def _row(processed: Processed, place: int, one: Receipted) -> Row:
         one, processed.refusals[place], processed.counts(place), processed.plan.hash,
         held=place in processed.held, version=version_in(processed.batch.layout).number,
         encoding=processed.encodings[place], parser=processed.parsers[place],
+        references=processed.references,
     )  # fmt: skip

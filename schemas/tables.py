@@ -142,9 +142,11 @@ UPLOADS = _schema(
     pa.field("parser", pa.string()),
     _must("plan", pa.string()),
     _must("engine", pa.string()),
+    pa.field("reference", pa.string()),
 )
 """One row a receipt; ``status`` is one of ``STATUSES``, ``version`` that of the format (null where
-it could not be told). ``name`` is for people only.
+it could not be told). ``name`` is for people only. ``reference`` is the version of each reference
+table its verdict rests on, as JSON; null for none.
 
 Of a card-registration file, ``mode`` and ``version`` are ``REGISTRATION``, its rows are counted as
 records, ``institution`` is null; one rejected as a whole is ``refused``, with the code why."""

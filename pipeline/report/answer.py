@@ -6,7 +6,8 @@ Values are in the clear here: each writer masks what its readers may not see.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,6 @@ import numpy.typing as npt
 from pipeline.columns import Batch
 from pipeline.core import Processed
 from pipeline.outcome import Counts, Envelope, Refusal, Standing, Verdict
-from pipeline.references import NONE, References
 from pipeline.report.places import line_columns
 from pipeline.report.printable import MAX_SHOWN_CHARACTERS
 from pipeline.state_findings import STANDS
@@ -86,10 +86,10 @@ class Answer:
     """What is said of one upload. ``source`` is None where nothing could be unpacked.
 
     ``plan`` gives the texts, ``plan_hash`` names the plan that judged. ``verdicts`` is a
-    ``Verdict`` per record; ``size`` the upload's bytes after unpacking; ``references`` the tables
-    that were there; ``decided`` the state rules that a merge decided. ``status`` is one of
-    ``schemas.tables.STATUSES``: of what is ``held`` or ``dropped`` nothing was taken, whatever the
-    counts of its check say.
+    ``Verdict`` per record; ``size`` the upload's bytes after unpacking; ``reference`` the versions
+    of the reference tables that were there, by name; ``decided`` the state rules that a merge
+    decided. ``status`` is one of ``schemas.tables.STATUSES``: of what is ``held`` or ``dropped``
+    nothing was taken, whatever the counts of its check say.
     """
 
     name: str
@@ -106,14 +106,14 @@ class Answer:
     findings: Sequence[Finding]
     verdicts: Sequence[int]
     source: Source | None
-    references: References = NONE
+    reference: Mapping[str, str] = dataclasses.field(default_factory=dict)
     decided: frozenset[str] = frozenset()
     status: str = "done"
 
     @property
     def not_checked(self) -> list[tuple[str, str]]:
         """(rule, what it needs) of every rule that was not decided."""
-        unsaid = undecided(self.plan, self.references.tables)
+        unsaid = undecided(self.plan, self.reference)
         return [(rule, needs) for rule, needs in unsaid if rule not in self.decided]
 
     @property
@@ -156,7 +156,7 @@ def answer_of(processed: Processed, upload: int, sha256: str, engine: str) -> An
         findings=_findings(processed, upload),
         verdicts=processed.verdict[first:last].tolist(),
         source=source,
-        references=processed.references,
+        reference=processed.references.versions,
         status=_status(processed, upload),
     )
 

@@ -11,6 +11,8 @@ from dataclasses import fields as dataclass_fields
 from functools import cache
 from typing import Any
 
+import orjson
+
 from pipeline.limits import UNLIMITED, Limits
 from pipeline.outcome import Counts, Envelope, Refusal, Standing, Verdict
 from pipeline.parse import Parsed, parse_many
@@ -61,6 +63,7 @@ def stored_answer(
         findings=found,
         verdicts=_verdicts(counts.records, found),
         source=source,
+        reference=orjson.loads(upload["reference"] or "{}"),
         decided=frozenset() if refused else decided_rules(upload["mode"]),
         status=upload["status"],
     )

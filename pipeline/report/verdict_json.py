@@ -5,6 +5,7 @@ from __future__ import annotations
 import orjson
 
 from pipeline.outcome import Refusal
+from pipeline.references import hash_of
 from pipeline.report.answer import VERDICT_NAMES, Answer, Finding
 from pipeline.report.masking import masked, without_ids
 from pipeline.report.printable import shortened
@@ -25,7 +26,7 @@ def verdict_json(answer: Answer, *, records: bool = False) -> bytes:
         "sha256": answer.sha256,
         "engine": answer.engine,
         "plan": answer.plan_hash,
-        "reference": answer.references.hash or None,
+        "reference": hash_of(answer.reference),
         "encoding": answer.encoding or None,
         "parser": answer.parser or None,
         "refusal": refusal_json(answer.plan, answer.refusal),

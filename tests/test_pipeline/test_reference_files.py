@@ -15,6 +15,7 @@ from pipeline.reference.folder import read_folder, samples
 from pipeline.reference.kept import load_file, loaded, read_snapshot, snapshot
 from pipeline.reference.problems import ReferenceFileError
 from pipeline.reference.read_csv import read_csv
+from pipeline.store.delta import DeltaTables
 from pipeline.store.layout import layout_of
 from schemas.reference import REFERENCE_TABLES, TABLES
 
@@ -134,6 +135,13 @@ def test_the_samples_are_taken_whole_and_named_in_full() -> None:
 # the command line
 
 
+def read_rows(store: str, name: str) -> list[dict[str, object]]:
+    rows: list[dict[str, object]] = (
+        DeltaTables(layout_of(store)).dataset(name).to_table().to_pylist()
+    )
+    return rows
+
+
 def test_load_list_and_run(tmp_path: Path, capsysbinary: Out) -> None:
     store, file = str(tmp_path / "store"), tmp_path / "fees.csv"
     file.write_bytes(csv_of("fee_items", []))
@@ -145,6 +153,11 @@ def test_load_list_and_run(tmp_path: Path, capsysbinary: Out) -> None:
     assert main([*run, "--format", "json"]) == 0
     summary = json.loads(capsysbinary.readouterr().out.splitlines()[-1])
     assert summary["counts"]["records_rejected"] == 1  # B41 is not in the empty fee schedule
+    (row,) = read_rows(store, "uploads")
+    assert main(["receipt", row["upload_id"], "--store", store, "--format", "json"]) == 0
+    receipt = orjson.loads(capsysbinary.readouterr().out)
+    assert len(receipt["reference"]) == 16  # the tables of then, whatever is loaded now
+    assert "fee_items" not in {one["needs"] for one in receipt["not_checked"]}
 
 
 def test_check_with_tables_finds_more_and_leaves_less_unchecked(
