@@ -96,6 +96,7 @@ def test_search_finds_by_id_hash_code_and_visit(web: WebHouse, uploads: dict[str
     treatment_id = good_visit(X, PERSON, 1).id
     found = search(web, f" {treatment_id} ", AUDITOR)
     assert f"/uploads/{uploads[X]}" in found
+    assert "這筆就醫紀錄現在有效" in found
     assert treatment_id not in found
     assert "找不到" in search(web, "0" * 20)
 
@@ -105,8 +106,10 @@ def test_a_search_is_logged_without_the_id(web: WebHouse, uploads: dict[str, str
     search(web, treatment_id)
     (row,) = web.house.accounts.audit.rows(action="search", limit=1)
     assert row.details["kind"] == "treatment-id"
-    assert treatment_id not in f"{row}"
-    assert PERSON[1:] not in f"{row}"
+    (seen,) = web.house.accounts.audit.rows(action="history.seen", limit=1)
+    for logged in (f"{row}", f"{seen}"):
+        assert treatment_id not in logged
+        assert PERSON[1:] not in logged
 
 
 def test_a_search_without_token_is_refused(web: WebHouse) -> None:

@@ -12,13 +12,17 @@ from typing import Any, Final
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from pipeline.accounts.who import Who
+from pipeline.desk.errors import NotThereError, SpecialCodeError
 from pipeline.desk.insurer import LEAST_CODE, LEAST_HASH
 from pipeline.upload_ids import is_upload_id
-from pipeline.web.house import HouseOf
+from pipeline.web.house import House, HouseOf
 from pipeline.web.portal.insurer import Insurer, InsurerForm
 from pipeline.web.portal.page import page
 from pipeline.web.portal.verdict_words import row_headline
+from pipeline.web.portal.visits import ShownVisit, shown_visit
 from pipeline.web.portal.words import MODES, SHORT_CHANNELS
+from rules import load_plan
 
 router = APIRouter(include_in_schema=False)
 _MOST_CHARACTERS: Final = 80
@@ -49,8 +53,21 @@ def search(request: Request, house: HouseOf, form: InsurerForm) -> Response:
         text="" if kind == "treatment-id" else text,
         kind=kind,
         rows=[(row, row_headline(row)) for row in found.uploads],
+        visit=_history(house, form.session.who, text) if kind == "treatment-id" else None,
         institutions=found.institutions,
     )
+
+
+def _history(house: House, who: Who, treatment_id: str) -> ShownVisit | None:
+    """What became of the visit at all institutions; ``None`` where none sent it, or where the id
+    is a code that names many."""
+    try:
+        trace = house.desk.visit(who, None, treatment_id)
+    except (NotThereError, SpecialCodeError):
+        return None
+    visit = shown_visit(trace, load_plan())
+    house.accounts.audit.append(who.id, "history.seen", visit.id)
+    return visit
 
 
 def _kind(text: str) -> str:
@@ -68,6 +85,7 @@ def _page(request: Request, **found: Any) -> Response:
         "kind": "",
         "rows": [],
         "institutions": (),
+        "visit": None,
     }
     return page(
         request,
