@@ -126,7 +126,7 @@ def _envelope(path: str) -> Callable[[Things], Ask]:
 ATTACKS: Mapping[tuple[str, str], Attack] = {
     ("GET", "/healthz"): Attack("open", _at("/healthz")),
     ("GET", "/readyz"): Attack("open", _at("/readyz")),
-    ("GET", "/metrics"): Attack("open", _at("/metrics")),
+    ("GET", "/metrics"): Attack("open", _at("/metrics"), acts=True),
     ("GET", "/static/{name}"): Attack("open", _at("/static/portal.css")),
     ("GET", "/problems/{name}"): Attack("open", _at("/problems/not-found")),
     ("GET", "/api/openapi.json"): Attack("open", _at("/api/openapi.json")),

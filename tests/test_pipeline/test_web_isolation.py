@@ -212,6 +212,26 @@ def test_its_owner_gets_it(route: tuple[str, str], web: WebHouse, ys: Things) ->
     assert answer.status_code == attack.owner, answer.text
 
 
+READ = [route for route in ROUTES if route[0] == "GET" and not ATTACKS[route].acts]
+
+
+@pytest.mark.parametrize("route", READ, ids=" ".join)
+def test_head_tells_no_more_than_get(
+    route: tuple[str, str],
+    attackers: Mapping[str, Attacker],
+    ys: Things,
+    nobodys: Things,
+) -> None:
+    attack = ATTACKS[route]
+    for who, attacker in attackers.items():
+        got = attacker.send("GET", attack.ask(nobodys))
+        for things in (ys, nobodys):
+            head = attacker.send("HEAD", attack.ask(things))
+            assert head.status_code == got.status_code, who
+            assert head.content == b"", who
+            assert head.headers.get("content-length") == got.headers.get("content-length"), who
+
+
 UNSAFE_PAGES = [
     route for route in ROUTES
     if route[0] == "POST" and (ATTACKS[route].way in ("page", "insurer") or route[1] == "/sign-in")
@@ -255,10 +275,11 @@ def test_another_site_cannot_sign_a_browser_in(web: WebHouse) -> None:
 
 def test_a_session_is_never_one_the_browser_brought(web: WebHouse) -> None:
     chosen = "A" * 43
-    browser = httpx.Client(base_url=web.url, cookies={SESSION: chosen}, trust_env=False)
-    fields = hidden_fields(browser.get("/sign-in").text)
-    form = {"name": NAMES[X], "password": "tower-lamp-goose-42", **fields}
-    answer = browser.post("/sign-in", data=form)
+    cookies = {SESSION: chosen}
+    with httpx.Client(base_url=web.url, cookies=cookies, trust_env=False) as browser:
+        fields = hidden_fields(browser.get("/sign-in").text)
+        form = {"name": NAMES[X], "password": "tower-lamp-goose-42", **fields}
+        answer = browser.post("/sign-in", data=form)
     assert answer.status_code == 303
     assert chosen not in answer.headers["set-cookie"]
     assert web.house.accounts.session(chosen) is None
