@@ -82,6 +82,9 @@ def test_records_are_paged_and_chosen(web: WebHouse, many: str) -> None:
     chosen = client.get(f"/uploads/{many}", params={"field": "M35"}).text
     assert chosen.count('<li id="r') == 1
     assert 'id="r4"' in chosen
+    rejected = client.get(f"/uploads/{many}", params={"severity": "reject", "page": 2}).text
+    assert rejected.count('<li id="r') == 5
+    assert client.get(f"/uploads/{many}", params={"severity": "warn"}).text.count('<li id="r') == 0
     assert client.get(f"/uploads/{many}", params={"code": "<i>"}).text.count('<li id="r') == 0
 
 
@@ -89,7 +92,7 @@ def test_a_record_shows_what_was_sent(web: WebHouse, many: str) -> None:
     client = web.browser(X)
     page = client.get(f"/uploads/{many}/records/4")
     assert page.status_code == 200
-    assert '<mark class="absent"' in page.text
+    assert '<mark class="reject absent"' in page.text
     record = bad_visit(X, PERSON, 3)
     for secret in ("M03", "M04", "M15"):
         assert record.fields[secret] not in page.text

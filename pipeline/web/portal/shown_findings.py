@@ -5,7 +5,6 @@ Values that identify a person are masked here, so a template can't forget it.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -60,16 +59,44 @@ class ShownRecord:
 
 
 @dataclass(frozen=True)
-class Chosen:
-    """One page of the records that have a code (and field), or any finding.
+class Choice:
+    """Which records to show: those with a finding of a code, a field, a severity (empty: any)."""
 
-    ``records`` of ``count``; ``page`` counts from 1 to ``pages``.
+    code: str = ""
+    field: str = ""
+    severity: str = ""
+
+    def takes(self, one: Finding) -> bool:
+        """Whether a finding is of the chosen kind."""
+        return (
+            self.code in ("", one.code)
+            and self.severity in ("", one.severity)
+            and self.field in ("", _shown_field(one.field))
+        )
+
+    @property
+    def query(self) -> dict[str, str]:
+        """As an address has it."""
+        return {name: value for name, value in vars(self).items() if value}
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """One page of the chosen records, all their findings with them.
+
+    ``records`` of ``count``; ``page`` counts from 1 to ``pages``. Of all records of the upload
+    ``with_findings`` have some and ``rejected`` were rejected.
     """
 
     records: tuple[ShownRecord, ...]
     count: int
     page: int
     pages: int
+    with_findings: int
+    rejected: int
+
+
+EVERY_RECORD: Final = Choice()
 
 
 def faults(answer: Answer) -> list[Fault]:
@@ -92,14 +119,9 @@ def faults(answer: Answer) -> list[Fault]:
     return sorted(found, key=lambda f: (_SEVERITIES.index(f.severity), -f.findings, f.code))
 
 
-def chosen(answer: Answer, code: str, field: str, page: int) -> Chosen:
-    """The records with findings of a code on a field (either empty: any), a page of them."""
-    matching = [
-        one
-        for one in answer.findings
-        if (not code or one.code == code) and (not field or _shown_field(one.field) == field)
-    ]
-    numbers = list(Counter(one.record for one in matching))
+def chosen(answer: Answer, choice: Choice = EVERY_RECORD, page: int = 1) -> Chosen:
+    """A page of the records that are asked for."""
+    numbers = list(dict.fromkeys(one.record for one in answer.findings if choice.takes(one)))
     pages = max(1, -(-len(numbers) // RECORDS_A_PAGE))
     page = min(max(page, 1), pages)
     wanted = set(numbers[(page - 1) * RECORDS_A_PAGE : page * RECORDS_A_PAGE])
@@ -108,7 +130,9 @@ def chosen(answer: Answer, code: str, field: str, page: int) -> Chosen:
         shown_record(answer, number, found)
         for number, found in groupby(rows, key=lambda one: one.record)
     )
-    return Chosen(records, len(numbers), page, pages)
+    rejected = {one.record for one in answer.findings if one.severity == "reject"}
+    all_of_them = {one.record for one in answer.findings}
+    return Chosen(records, len(numbers), page, pages, len(all_of_them), len(rejected))
 
 
 def shown_record(answer: Answer, number: int, findings: Iterable[Finding]) -> ShownRecord:

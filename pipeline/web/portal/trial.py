@@ -79,5 +79,5 @@ def _page(
         name=shown_name(answer.name) if answer else "",
         headline=headline(answer, trial=True) if answer else None,
         faults=faults(answer) if answer else [],
-        chosen=chosen(answer, "", "", 1) if answer else None,
+        chosen=chosen(answer) if answer else None,
     )

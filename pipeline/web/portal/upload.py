@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request
@@ -23,7 +23,7 @@ from pipeline.web.identity import PageSession
 from pipeline.web.portal.forms import SignedForm
 from pipeline.web.portal.notices import leave_notice
 from pipeline.web.portal.page import language, page
-from pipeline.web.portal.shown_findings import chosen, faults, standing
+from pipeline.web.portal.shown_findings import EVERY_RECORD, Choice, chosen, faults, standing
 from pipeline.web.portal.verdict_words import FAILED, WAITING, Headline, headline
 from pipeline.web.portal.words import MODES, SHORT_CHANNELS
 from pipeline.web.zip_passwords import ID_WARNING, ID_WARNING_ZH, zip_password
@@ -41,13 +41,14 @@ def upload(
     upload_id: str,
     code: Annotated[str, Query(max_length=10)] = "",
     field: Annotated[str, Query(max_length=80)] = "",
+    severity: Literal["", "reject", "warn"] = "",
     number: Annotated[int, Query(alias="page", ge=1, le=100_000)] = 1,
 ) -> Response:
-    """What became of an upload; with a code and field only the records that have them."""
+    """What became of an upload; with a code, field or severity only the records that have it."""
     receipt = house.desk.receipt(session.who, upload_id)
     if session.who.of_insurer:
         house.accounts.audit.append(session.who.id, "upload.seen", upload_id, receipt.institution)
-    return _page(request, receipt, code=code, field=field, number=number)
+    return _page(request, receipt, Choice(code, field, severity), number)
 
 
 @router.get("/uploads/{upload_id}/state")
@@ -135,10 +136,9 @@ def _headline(receipt: Receipt) -> Headline:
 def _page(
     request: Request,
     receipt: Receipt,
-    *,
-    code: str = "",
-    field: str = "",
+    choice: Choice = EVERY_RECORD,
     number: int = 1,
+    *,
     zip_errors: Sequence[tuple[str, str, str]] = (),
     status: int = 200,
 ) -> Response:
@@ -147,10 +147,9 @@ def _page(
     if answer is not None:
         found = {
             "faults": faults(answer),
-            "chosen": chosen(answer, code, field, number),
+            "chosen": chosen(answer, choice, number),
             "standing": standing(answer),
         }
-    query = {"code": code, "field": field}
     return page(
         request,
         "upload.html.j2",
@@ -162,7 +161,7 @@ def _page(
         waiting=receipt.state == "waiting",
         answer=answer,
         headline=_headline(receipt),
-        query={key: value for key, value in query.items() if value},
+        query=choice.query,
         ended=receipt.ended,
         ends_on=receipt.ends_at.astimezone(TAIPEI).date(),
         zip_errors=zip_errors,
