@@ -10,6 +10,11 @@
 A failure before step 4 leaves the store as before the batch, one after it as after the batch: the
 next opening completes step 5 from the journal, skipping tables that have the batch already, and
 brings the state what it lacks.
+
+Whoever takes the store from a process that hangs makes an entry of its own in the place of that
+one's next batch (``_fence``). An entry can be made once: the batch stands already, or never will.
+The fence commits nothing to every table, whose versions then are others than the old one's handles
+expect; a handle that it opens later it may not commit with (``Lease.check``).
 """
 
 from __future__ import annotations
@@ -21,10 +26,11 @@ from pathlib import Path
 import pyarrow.compute as pc
 
 from pipeline.store.datafiles import folders_of
-from pipeline.store.delta import DeltaTables, TableCommit
+from pipeline.store.delta import ALL_TABLES, DeltaTables, TableCommit
 from pipeline.store.failures import write_failures
 from pipeline.store.journal import Entry, Journal
 from pipeline.store.layout import Layout, StoreConfig, sync_folder
+from pipeline.store.lease import Lease
 
 Write = Callable[[int], Sequence[TableCommit]]
 """Writes the data files of a batch; gives what it does to each table, in order."""
@@ -33,10 +39,13 @@ Write = Callable[[int], Sequence[TableCommit]]
 class Committer:
     """What writes the tables of an open store. Whoever makes one holds the store's lock."""
 
-    def __init__(self, layout: Layout, config: StoreConfig, tables: DeltaTables) -> None:
+    def __init__(
+        self, layout: Layout, config: StoreConfig, tables: DeltaTables, lease: Lease | None = None
+    ) -> None:
         self.layout = layout
         self.config = config
         self.tables = tables
+        self._lease = lease
         self._journal = Journal(layout.journal)
         self._recover()
         self.batch = tables.committed("uploads")
@@ -54,12 +63,14 @@ class Committer:
         batch = self.batch + 1
         with write_failures():
             # Step 2: data files may lie about
+            self._check()
             self._journal.begin(batch)
             try:
                 # Step 3: data files
                 commits = write(batch)
                 self._sync_names(commits)
                 # Step 4: the outcome stands
+                self._check()
                 entry = Entry(batch, tuple(commits), offsets or {})
                 self._journal.record(entry)
             except BaseException:
@@ -99,13 +110,39 @@ class Committer:
     def _recover(self) -> None:
         """Bring the tables what the journal holds, and remove what a crash left lying about."""
         interrupted = self._journal.interrupted()
+        self._journal.clear()
         for entry in self._journal.entries():
-            self._bring(entry)
-            self._journal.forget(entry.batch)
+            self._complete(entry)
+        if self._lease is not None and self._lease.taken:
+            self._fence()
         if interrupted is not None:
             if interrupted > self.tables.committed("uploads"):
                 self._sweep(interrupted)
             self._journal.abandon()
+
+    def _complete(self, entry: Entry) -> None:
+        self._bring(entry)
+        self._journal.forget(entry.batch)
+        if entry.fence:
+            self._sweep(entry.batch)
+
+    def _fence(self) -> None:
+        """Let the batch that another process may be at come to nothing, unless it stands."""
+        nothing = tuple(TableCommit(name, ()) for name in sorted(ALL_TABLES, key="uploads".__eq__))
+        while True:
+            fence = Entry(self.tables.committed("uploads") + 1, nothing, fence=True)
+            try:
+                self._journal.record(fence)
+            except FileExistsError:  # it stands
+                for entry in self._journal.entries():
+                    self._complete(entry)
+                continue
+            self._complete(fence)
+            return
+
+    def _check(self) -> None:
+        if self._lease is not None:
+            self._lease.check()
 
     def _sweep(self, batch: int) -> None:
         """Remove the data files of a batch that came to nothing."""

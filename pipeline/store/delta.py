@@ -6,7 +6,7 @@ is already there is left alone. The handle that read that version is the one tha
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from threading import Lock
 from typing import Final
@@ -66,13 +66,18 @@ def _bounded(name: str) -> list[str]:
 class DeltaTables:
     """The tables under one layout. Handles are kept: opening replays a table's log.
 
-    ``versions``: read these tables as they were then, instead of as they are.
+    ``versions``: read these tables as they were then, instead of as they are. ``guard`` is called
+    before each commit, once the handle that makes it is open, and raises if there is to be none.
 
     One thread commits; others may read meanwhile, and see a table as before or after a commit.
     """
 
-    def __init__(self, layout: Layout, versions: Mapping[str, int] | None = None) -> None:
+    def __init__(
+        self, layout: Layout, versions: Mapping[str, int] | None = None,
+        *, guard: Callable[[], None] | None = None,
+    ) -> None:  # fmt: skip
         self._layout = layout
+        self._guard = guard
         self._versions = versions or {}
         self._handles: dict[str, DeltaTable] = {}
         self._lock = Lock()
@@ -169,6 +174,8 @@ class DeltaTables:
         removed = [
             RemoveAction(f.path, real, now_ms, f.size, {**f.partition}) for f in change.removed
         ]
+        if self._guard is not None:
+            self._guard()
         handle.create_write_transaction(
             [*added, *removed],
             mode="append",

@@ -7,6 +7,8 @@ journal/00000012.json   a batch's commits, until every table has it
 from __future__ import annotations
 
 import json
+import os
+import secrets
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -21,12 +23,14 @@ from pipeline.store.layout import sync_folder, write_durably
 class Entry:
     """A batch's commits, in the order in which the tables get them.
 
-    ``offsets``: by source, from where a stream goes on after it.
+    ``offsets``: by source, from where a stream goes on after it. ``fence``: it is there so that no
+    other outcome can take its number.
     """
 
     batch: int
     commits: tuple[TableCommit, ...]
     offsets: Mapping[str, int] = field(default_factory=dict)
+    fence: bool = False
 
 
 class Journal:
@@ -48,9 +52,24 @@ class Journal:
             return None
 
     def record(self, entry: Entry) -> None:
-        """Make an outcome durable."""
-        write_durably(self._path(entry.batch), json.dumps(asdict(entry)).encode())
+        """Make an outcome durable. Raises ``FileExistsError`` if the batch has one already."""
+        path = self._path(entry.batch)
+        partial = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
+        with partial.open("xb") as file:
+            file.write(json.dumps(asdict(entry)).encode())
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
+        sync_folder(self._folder)
         self.abandon()
+
+    def clear(self) -> None:
+        """Remove what a crash left of entries that came to nothing."""
+        for path in self._folder.glob("*.part"):
+            path.unlink(missing_ok=True)
 
     def holds(self, batch: int) -> bool:
         """Whether the entry of a batch is there; its outcome may then stand."""
@@ -62,7 +81,7 @@ class Journal:
 
     def forget(self, batch: int) -> None:
         """Drop an entry that every table has."""
-        self._path(batch).unlink()
+        self._path(batch).unlink(missing_ok=True)
         sync_folder(self._folder)
 
     def entries(self) -> list[Entry]:
@@ -84,7 +103,7 @@ def _read(path: Path) -> Entry:
             )
             for commit in found["commits"]
         )
-        return Entry(found["batch"], commits, found.get("offsets", {}))
+        return Entry(found["batch"], commits, found.get("offsets", {}), found.get("fence", False))
     except (ValueError, KeyError, TypeError) as error:
         raise StoreUnusableError(
             f"日誌 {path} 毀損，請由備份還原",

@@ -17,11 +17,11 @@ from pipeline.store.layout import (
     Layout,
     StoreConfig,
     layout_of,
-    locked,
     read_config,
     sync_folder,
     write_config,
 )
+from pipeline.store.lease import Lease, held, recorder_lease
 from pipeline.store.logs import drop_torn
 from pipeline.store.migration import Tell, migrate
 
@@ -38,10 +38,12 @@ def open_tables(
     buckets: int | None = None,
     wait_seconds: float = WAIT_SECONDS,
     tell: Tell | None = None,
+    recording: bool = False,
 ) -> Iterator[Committer]:
     """Hold a store and its tables, complete what a crash cut short, bring it up to this format.
 
     ``buckets``: make a new store of so many if there is none. ``tell`` gets messages for people.
+    ``recording``: after ``wait_seconds`` the store is taken from another recorder of its stream.
     Raises ``StoreUnusableError``, ``StoreBusyError`` or ``StoreWriteError``.
     """
     layout = layout_of(uri)
@@ -49,12 +51,12 @@ def open_tables(
         raise _no_store(layout)
     with write_failures():
         layout.root.mkdir(parents=True, exist_ok=True)
-    lock = locked(layout, wait_seconds, tell)
+    lock = recorder_lease(layout, wait_seconds) if recording else held(layout, wait_seconds, tell)
     with write_failures():
-        lock.__enter__()
+        lease = lock.__enter__()
     try:
         with write_failures():
-            committer = _at_hand(layout, buckets or DEFAULT_BUCKETS, tell)
+            committer = _at_hand(layout, buckets or DEFAULT_BUCKETS, tell, lease)
             _keep_names(layout)
         yield committer
     finally:
@@ -77,16 +79,16 @@ def _no_store(layout: Layout) -> StoreUnusableError:
     )
 
 
-def _at_hand(layout: Layout, buckets: int, tell: Tell | None) -> Committer:
+def _at_hand(layout: Layout, buckets: int, tell: Tell | None, lease: Lease) -> Committer:
     """The tables of a store that is held, whole and of this program's format."""
     config = read_config(layout, older=True) or _new(layout, buckets)
     for name in ALL_TABLES:
         drop_torn(layout.table(name))
     if config.format < FORMAT:
         return migrate(layout, config, tell)
-    tables = DeltaTables(layout)
+    tables = DeltaTables(layout, guard=lease.check)
     tables.create_missing()
-    return Committer(layout, config, tables)
+    return Committer(layout, config, tables, lease)
 
 
 def _keep_names(layout: Layout) -> None:

@@ -258,14 +258,17 @@ def open_store(
     wait_seconds: float = WAIT_SECONDS,
     waiting: Tell | None = None,
     archive: Archive | None = None,
+    recording: bool = False,
 ) -> Iterator[Store]:
     """Open a store for writing, making it if there is none, and complete what a crash cut short.
 
-    ``archive`` is the store's own, opened by somebody who closes it after the store. Raises
-    ``StoreUnusableError``, ``StoreBusyError`` or ``StoreWriteError``.
+    ``archive`` is the store's own, opened by somebody who closes it after the store. ``recording``
+    as in ``open_tables``. Raises ``StoreUnusableError``, ``StoreBusyError`` or ``StoreWriteError``.
     """
     with (
-        open_tables(uri, buckets=buckets, wait_seconds=wait_seconds, tell=waiting) as committer,
+        open_tables(
+            uri, buckets=buckets, wait_seconds=wait_seconds, tell=waiting, recording=recording
+        ) as committer,
         ExitStack() as held,
     ):
         with write_failures():

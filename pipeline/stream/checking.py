@@ -7,7 +7,7 @@ sees the mark has seen all of it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -15,13 +15,14 @@ import pyarrow as pa
 
 from pipeline.batches import Checker, Intake, Part
 from pipeline.core import Processed
+from pipeline.errors import StoreUnusableError
 from pipeline.merge import MergePolicy
 from pipeline.metrics import Metrics
 from pipeline.outcome import Counts, Refusal
 from pipeline.results import Receipted, finding_rows, upload_row
 from pipeline.stream.broker import Cluster, Reader, Sender
 from pipeline.stream.letters import DeadLetters
-from pipeline.stream.messages import CLAIM, Claim, PoisonError, pack, unpack
+from pipeline.stream.messages import CLAIM, Claim, PoisonError, number_in, pack, unpack
 from pipeline.stream.objects import Objects
 from pipeline.stream.parts import MARK, Checked, pack_checked, pack_mark
 from pipeline.stream.routing import shares
@@ -56,14 +57,19 @@ class Judge:
 class _Upload:
     sequence: int
     claim: Claim
+    payload: Payload | None = None
 
 
 class CheckingWorker:
-    """A member of the group that checks."""
+    """A member of the group that checks.
+
+    ``recorded`` gives the sequence up to which the tables hold everything: that is not checked
+    again, should the group have forgotten how far it was.
+    """
 
     def __init__(
         self, cluster: Cluster, stream: Stream, objects: Objects, judge: Judge, metrics: Metrics,
-        *, member: str | None = None,
+        *, recorded: Callable[[], int], member: str | None = None,
     ) -> None:  # fmt: skip
         self._stream, self._metrics = stream, metrics
         self._objects = objects
@@ -72,8 +78,9 @@ class CheckingWorker:
         self._letters = DeadLetters(self._sender, stream, metrics)
         self._reader = Reader(
             cluster, stream.topic("uploads"), group=stream.topic("validate"), member=member,
-            behind=metrics.lag,
+            taken=self._take, behind=metrics.lag,
         )  # fmt: skip
+        self._standing, self._recorded = recorded, stream.base
 
     def run(self, going: Callable[[], bool]) -> None:
         """Check until ``going`` says no. Raises ``BrokerError``."""
@@ -85,7 +92,7 @@ class CheckingWorker:
         """Check what is there, waiting shortly if nothing is.
 
         Step 1  the uploads' bytes are checked, all ways together, and what came of them is sent
-        Step 2  the marks behind them are sent
+        Step 2  once the cluster has that, the marks behind them are sent
         Step 3  once the cluster has all that, the group is told
         """
         messages = self._reader.read(MOST, _WAIT_SECONDS)
@@ -94,19 +101,26 @@ class CheckingWorker:
             try:
                 kind, header, _ = unpack(message.value)
                 if kind == MARK:
-                    marks.append((message.partition, int(header["through"])))
+                    marks.append((message.partition, number_in(header, "through")))
                     continue
                 if kind != CLAIM:
                     raise PoisonError(kind)
-                waiting.append(_Upload(header.pop("sequence"), Claim.of(header)))
-            except (PoisonError, KeyError) as poison:
+                sequence = number_in(header, "sequence")
+                del header["sequence"]
+                claim = Claim.of(header)
+            except PoisonError as poison:
                 self._letters.poison(message, poison)
                 continue
-            size += waiting[-1].claim.size
+            if sequence <= self._recorded:
+                continue
+            waiting.append(_Upload(sequence, claim))
+            size += claim.size
             if size > MOST_BYTES:
                 self._check(waiting)
                 waiting, size = [], 0
         self._check(waiting)
+        if marks:
+            self._sender.flush()
         for way, through in marks:
             self._mark(way, through)
         if messages:
@@ -121,27 +135,32 @@ class CheckingWorker:
         self._metrics.taken(one.claim.size for one in uploads)
 
     def _check_together(self, uploads: Sequence[_Upload]) -> None:
-        new = [one for one in uploads if not one.claim.repeats]
-        checked = self._judge.checker.check(self._intake(new))
+        new = list(self._with_bytes([one for one in uploads if not one.claim.repeats]))
+        checked = self._judge.checker.check(_intake(new))
         for part in checked.parts:
             self._send_part(part, [new[place] for place in part.places])
         for place, payload in enumerate(checked.intake.uploads):
             if payload.refusal:
                 self._send_refused(new[place], payload.refusal)
         for place, fault in checked.failed.items():
-            one = new[place]
-            self._letters.failed(one.claim, one.sequence, fault)
-            self._send(one, _bare(one) | {"status": FAILED})
+            self._fail(new[place], fault)
         for one in uploads:
             if one.claim.repeats:
                 self._send(one, _bare(one) | {"redelivery_of": one.claim.repeats[0]})
 
-    def _intake(self, uploads: Sequence[_Upload]) -> Intake:
-        claims = [one.claim for one in uploads]
-        return Intake(
-            [self._payload(claim) for claim in claims], [claim.envelope for claim in claims],
-            [claim.upload_id for claim in claims], archived=True,
-        )  # fmt: skip
+    def _fail(self, one: _Upload, fault: Exception) -> None:
+        self._letters.failed(one.claim, one.sequence, fault)
+        self._send(one, _bare(one) | {"status": FAILED})
+
+    def _with_bytes(self, uploads: Sequence[_Upload]) -> Iterator[_Upload]:
+        """Uploads with their bytes; those whose bytes are lost or damaged have failed."""
+        for one in uploads:
+            try:
+                payload = self._payload(one.claim)
+            except (KeyError, StoreUnusableError) as fault:
+                self._fail(one, fault)
+                continue
+            yield replace(one, payload=payload)
 
     def _payload(self, claim: Claim) -> Payload:
         digest = bytes.fromhex(claim.sha256)
@@ -185,6 +204,9 @@ class CheckingWorker:
         facts = {"upload_id": one.claim.upload_id, "sequence": one.sequence}
         _log.debug("checked", extra={"facts": facts})
 
+    def _take(self, _: object) -> None:
+        self._recorded = self._standing()
+
     def _mark(self, way: int, through: int) -> None:
         mark = pack_mark(through, way)
         for of in range(self._stream.partitions):
@@ -193,6 +215,14 @@ class CheckingWorker:
 
     def _verdicts(self, way: int) -> int:
         return self._stream.partitions + way
+
+
+def _intake(uploads: Sequence[_Upload]) -> Intake:
+    claims = [one.claim for one in uploads]
+    return Intake(
+        [one.payload for one in uploads if one.payload], [claim.envelope for claim in claims],
+        [claim.upload_id for claim in claims], archived=True,
+    )  # fmt: skip
 
 
 def _receipted(one: _Upload, claim: Claim) -> Receipted:

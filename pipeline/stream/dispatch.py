@@ -7,6 +7,7 @@ by its sequence, and a mark says no more than what lies before it in its partiti
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
@@ -21,32 +22,58 @@ from pipeline.stream.topics import Stream
 from pipeline.stream.twins import Twins
 
 MOST: Final = 500  # claims between two marks
+MOST_BYTES: Final = 32 << 20  # of their uploads: what lies between two marks is one message
+WINDOW_BYTES: Final = 1 << 30
 _WAIT_SECONDS: Final = 0.2
 
 _log = logging.getLogger(__name__)
+
+
+class Ahead:
+    """How far the dispatcher is ahead of the recorder, in uploads and in their bytes."""
+
+    def __init__(self, most: int, most_bytes: int = WINDOW_BYTES) -> None:
+        self._most, self._most_bytes = most, most_bytes
+        self._sizes = deque[tuple[int, int]]()
+        self._last = self._bytes = 0
+
+    def add(self, sequence: int, size: int) -> None:
+        """One is dispatched."""
+        self._sizes.append((sequence, size))
+        self._last = sequence
+        self._bytes += size
+
+    def too_far(self, through: int) -> bool:
+        """Whether it is too far, all up to a sequence being recorded."""
+        while self._sizes and self._sizes[0][0] <= through:
+            self._bytes -= self._sizes.popleft()[1]
+        return self._last - through > self._most or self._bytes > self._most_bytes
 
 
 class Dispatcher:
     """Dispatches while it is the leader.
 
     ``window``: how many uploads it may be ahead of the recorder; that bounds what all others hold.
+    ``recorded`` gives the sequence up to which the tables hold everything: that is not dispatched
+    again, should the group have forgotten how far it was.
     """
 
     def __init__(
         self, cluster: Cluster, stream: Stream, metrics: Metrics,
-        *, window: int, member: str | None = None,
+        *, window: int, recorded: Callable[[], int], member: str | None = None,
     ) -> None:  # fmt: skip
         self._stream, self._metrics = stream, metrics
-        self._window = window
         self._last = stream.base
-        self._waits = False
+        self._window, self._ahead = window, Ahead(window)
+        self._standing, self._recorded = recorded, stream.base
+        self._waits = self._leads = False
         self._sender = Sender(cluster)
         self._letters = DeadLetters(self._sender, stream, metrics)
         self._progress = Progress(cluster, stream)
         self._twins = Twins(cluster, stream)
         self._reader = Reader(
             cluster, stream.topic("intake"), group=stream.topic("dispatch"), member=member,
-            behind=self._heard,
+            behind=self._heard, taken=self._take, lost=self._lose,
         )  # fmt: skip
 
     def run(self, going: Callable[[], bool]) -> None:
@@ -70,6 +97,7 @@ class Dispatcher:
             self._metrics.dispatched(self._last)
 
     def _dispatch(self, messages: Sequence[Received]) -> None:
+        size = 0
         for message in messages:
             self._last = self._stream.sequence_of(message.offset)
             try:
@@ -79,15 +107,27 @@ class Dispatcher:
                 self._twins.passed(message.offset)
                 continue
             first = self._twins.first(message.offset, claim)
+            if self._last <= self._recorded:
+                continue
+            self._ahead.add(self._last, claim.size)
+            size += claim.size
             header = replace(claim, repeats=first).header()
             way = self._stream.way_of(self._last)
             self._send(way, pack(CLAIM, header | {"sequence": self._last}))
             facts = {"upload_id": claim.upload_id, "sequence": self._last}
             _log.debug("dispatched", extra={"facts": facts})
+            if size > MOST_BYTES:
+                self._mark()
+                size = 0
+        self._mark()
+        self._reader.done({0: messages[-1].offset + 1})
+
+    def _mark(self) -> None:
+        """Marks behind what was sent, once the cluster has that: they must not be there alone."""
+        self._sender.flush()
         for way in range(self._stream.ways):
             self._send(way, pack_mark(self._last, way))
         self._sender.flush()
-        self._reader.done({0: messages[-1].offset + 1})
 
     def _send(self, way: int, value: bytes) -> None:
         self._sender.send(self._stream.topic("uploads"), way, value)
@@ -98,7 +138,15 @@ class Dispatcher:
         self._metrics.leads("dispatch", bool(behind))
 
     def _keep_to_the_window(self) -> None:
-        waits = self._last - self._progress.through() > self._window
-        if waits != self._waits:
+        waits = self._ahead.too_far(self._progress.through())
+        if self._leads and waits != self._waits:
             (self._reader.pause if waits else self._reader.resume)([0])
             self._waits = waits
+
+    def _take(self, _: object) -> None:
+        self._leads, self._waits = True, False  # what is assigned anew is not paused
+        self._ahead = Ahead(self._window)
+        self._recorded = self._standing()
+
+    def _lose(self, _: object) -> None:
+        self._leads = False

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from typing import Self
 
 from pipeline.merge import MergePolicy
 from pipeline.stream.broker import Cluster, Reader, Sender
 from pipeline.stream.merging import Question, TooMany, held_by
-from pipeline.stream.messages import PoisonError, pack, unpack
+from pipeline.stream.messages import PoisonError, number_in, pack, unpack
 from pipeline.stream.topics import Stream
 
 _QUESTION = "question"
+
+_log = logging.getLogger(__name__)
 
 
 class Holds:
@@ -47,9 +50,10 @@ class Holds:
                     question = Question(
                         header["sequence"], dict(header["deletes"]), dict(header["live"])
                     )
-                    self._asked[question.sequence].setdefault(header["partition"], question)
+                    partition = number_in(header, "partition", self._stream.partitions)
+                    self._asked[question.sequence].setdefault(partition, question)
                 except (PoisonError, KeyError, TypeError, ValueError):
-                    continue
+                    _log.error("poison at %s/0/%d", message.topic, message.offset)
 
     def answer(self, sequence: int) -> tuple[TooMany | None] | None:
         """Why an upload is held, or that it is not; ``None`` while somebody has yet to count."""

@@ -17,7 +17,7 @@ from pipeline.stream.checking import SHARE
 from pipeline.stream.holds import Holds
 from pipeline.stream.letters import DeadLetters
 from pipeline.stream.merging import Plans
-from pipeline.stream.messages import PoisonError, unpack
+from pipeline.stream.messages import PoisonError, number_in, unpack
 from pipeline.stream.partition import Made, Partition
 from pipeline.stream.parts import MARK, pack_part
 from pipeline.stream.routing import Share
@@ -116,13 +116,15 @@ class MergeWorker:
         try:
             kind, header, blobs = unpack(message.value)
             if kind == MARK:
-                partition.mark(message.offset, header["way"], header["through"])
+                way = number_in(header, "way", self._stream.ways)
+                partition.mark(message.offset, way, number_in(header, "through"))
             elif kind == SHARE:
-                way, sequence = header["way"], header["sequence"]
-                partition.share(message.offset, way, sequence, Share.of(header, blobs))
+                sequence, share = number_in(header, "sequence"), Share.of(header, blobs)
+                way = self._stream.way_of(sequence)
+                partition.share(message.offset, way, sequence, share)
             else:
                 raise PoisonError(kind)
-        except (PoisonError, KeyError) as poison:
+        except PoisonError as poison:
             self._letters.poison(message, poison)
             partition.skip(message.offset)
 

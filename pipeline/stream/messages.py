@@ -13,12 +13,12 @@ import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import orjson
 import pyarrow as pa
 
-from pipeline.outcome import Envelope
+from pipeline.outcome import Channel, Envelope, Mode
 from pipeline.upload_ids import MOMENT_LENGTH
 
 _LENGTH: Final = struct.Struct(">I")
@@ -36,7 +36,7 @@ class Claim:
 
     ``refusal`` (code, what stood there in both languages): why it could not be unpacked, so that
     there are no bytes. ``repeats``: id and sequence of the upload that it repeats. ``released``: it
-    was held, and is to be taken now.
+    was held, and is to be taken now. ``again``: we failed on it, and it is to be tried once more.
     """
 
     upload_id: str
@@ -51,6 +51,7 @@ class Claim:
     refusal: tuple[str, str, str] | None = None
     repeats: tuple[str, int] | None = None
     released: bool = False
+    again: bool = False
 
     @property
     def twin(self) -> str:
@@ -76,9 +77,34 @@ class Claim:
             known["received_at"] = datetime.fromisoformat(known["received_at"])
             for name in ("refusal", "repeats"):
                 known[name] = None if known.get(name) is None else tuple(known[name])
-            return cls(**known)
+            claim = cls(**known)
+            bytes.fromhex(claim.sha256)
         except (KeyError, TypeError, ValueError) as error:
             raise PoisonError("no claim") from error
+        if not claim._is_sound():
+            raise PoisonError("a claim of other things")
+        return claim
+
+    def _is_sound(self) -> bool:
+        texts = (self.upload_id, self.channel, self.mode, self.name, *(self.refusal or ()))
+        perhaps = (self.institution, self.address)
+        return (
+            all(isinstance(text, str) for text in texts)
+            and all(text is None or isinstance(text, str) for text in perhaps)
+            and self.channel in get_args(Channel) and self.mode in get_args(Mode)
+            and isinstance(self.size, int) and self.size >= 0
+            and self.received_at.tzinfo is not None
+            and (self.refusal is None or len(self.refusal) == 3)
+            and (self.repeats is None or list(map(type, self.repeats)) == [str, int])
+        )  # fmt: skip
+
+
+def number_in(header: Mapping[str, Any], name: str, below: int = 1 << 63) -> int:
+    """A number of a header, from 0 and below a bound. Raises ``PoisonError``."""
+    number = header.get(name)
+    if type(number) is not int or not 0 <= number < below:
+        raise PoisonError(f"no {name}")
+    return number
 
 
 def pack(kind: str, header: Mapping[str, Any], blobs: Sequence[bytes] = ()) -> bytes:
@@ -134,5 +160,5 @@ def unpack_table(blob: bytes) -> pa.Table:
     """A table from an Arrow stream. Raises ``PoisonError``."""
     try:
         return pa.ipc.open_stream(blob).read_all()
-    except pa.ArrowException as error:
+    except (pa.ArrowException, OSError) as error:
         raise PoisonError("no table") from error

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
 
 from pipeline.changes import Changes, GoneRows, NewRows
+from pipeline.results import upload_rows
 from pipeline.stream.merging import Applied, Part
-from pipeline.stream.messages import PoisonError, pack, pack_table, unpack_table
+from pipeline.stream.messages import PoisonError, number_in, pack, pack_table, unpack_table
+from schemas.tables import FINDINGS
 
 PART, CHECKED, MARK = "part", "checked", "mark"
 
@@ -35,9 +38,11 @@ def pack_checked(sequence: int, checked: Checked) -> bytes:
 def checked_of(header: Mapping[str, Any], blobs: list[bytes]) -> Checked:
     """Back from a message. Raises ``PoisonError``."""
     try:
-        findings = unpack_table(blobs[0]) if blobs else None
-        return Checked(dict(header["row"]), findings, header["first"])
-    except (KeyError, TypeError) as error:
+        findings = unpack_table(blobs[0]).cast(FINDINGS) if blobs else None
+        row = {**header["row"], "received_at": datetime.fromisoformat(header["row"]["received_at"])}
+        upload_rows([row])
+        return Checked(row, findings, header["first"])
+    except (KeyError, TypeError, ValueError, pa.ArrowException) as error:
         raise PoisonError("no check") from error
 
 
@@ -83,13 +88,14 @@ def part_of(header: Mapping[str, Any], blobs: list[bytes]) -> tuple[Part, int]:
             for one in header["applied"]
         )  # fmt: skip
         part = Part(
-            header["through"], applied, tuple(tables[at] for at in header["findings"]),
+            number_in(header, "through"), applied,
+            tuple(tables[at].cast(FINDINGS) for at in header["findings"]),
             {at: (a, w, r) for at, a, w, r in header["recounted"]},
             {at: (month, deletes, live) for at, month, deletes, live in header["held"]},
             tuple(header["failed"]),
         )  # fmt: skip
-        return part, int(header["low"])
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+        return part, number_in(header, "low")
+    except (KeyError, TypeError, ValueError, IndexError, pa.ArrowException) as error:
         raise PoisonError("no part") from error
 
 

@@ -24,6 +24,7 @@ from pipeline.stream.dispatch import Dispatcher
 from pipeline.stream.merge_worker import MergeWorker, Merging
 from pipeline.stream.objects import Objects
 from pipeline.stream.recorder import Pace, Recorder
+from pipeline.stream.standing import standing_of
 from pipeline.stream.topics import Stream, begin_stream
 from pipeline.stream.vitals import Vitals
 from pipeline.stream.watch import watched
@@ -58,7 +59,7 @@ class Options:
 
 
 def open_stream(options: Options) -> Stream:
-    """The stream into the store, its topics made. Raises ``BrokerError``, ``StoreUnusableError``."""
+    """The stream into the store, with topics. Raises ``BrokerError``, ``StoreUnusableError``."""
     stream = begin_stream(layout_of(options.store_uri), prefix=options.prefix)
     make_topics(options.cluster, stream.topics, options.replicas)
     return stream
@@ -76,13 +77,17 @@ def run_validate(options: Options, stop: Stop) -> None:
         plan.hash, config_of(layout).buckets, options.policy,
     )  # fmt: skip
     cluster, member = options.cluster, options.member
+
+    def recorded() -> int:
+        return standing_of(layout, stream).through
+
     metrics = Metrics()
     _work(options, stop, layout, metrics, {
         "validate": lambda: CheckingWorker(
-            cluster, stream, Objects(layout), judge, metrics, member=member
+            cluster, stream, Objects(layout), judge, metrics, recorded=recorded, member=member
         ),
         "dispatch": lambda: Dispatcher(
-            cluster, stream, metrics, window=options.window, member=member
+            cluster, stream, metrics, window=options.window, recorded=recorded, member=member
         ),
     })  # fmt: skip
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Final, Self
 
 from pipeline.stream.broker import Cluster, Reader, Sender
-from pipeline.stream.messages import PoisonError, pack, unpack
+from pipeline.stream.messages import PoisonError, number_in, pack, unpack
 from pipeline.stream.topics import Stream
+
+_LAST: Final = 100  # of its messages that are looked at: one of them is readable
 
 
 def tell_progress(sender: Sender, stream: Stream, through: int) -> None:
@@ -20,7 +22,7 @@ class Progress:
     def __init__(self, cluster: Cluster, stream: Stream) -> None:
         self._through = stream.base
         self._reader = Reader(cluster, stream.topic("progress"))
-        self._reader.start_at_last()
+        self._reader.start_at_last(_LAST)
 
     def __enter__(self) -> Self:
         return self
@@ -33,7 +35,7 @@ class Progress:
         for message in self._reader.read(1_000, 0):
             try:
                 _, header, _ = unpack(message.value)
-                self._through = max(self._through, int(header["through"]))
-            except (PoisonError, KeyError):  # whoever wrote that, the next one counts
+                self._through = max(self._through, number_in(header, "through"))
+            except PoisonError:  # whoever wrote that, the next one counts
                 continue
         return self._through

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
@@ -19,12 +19,12 @@ from typing import Final
 from pipeline.metrics import Metrics
 from pipeline.store.layout import Layout
 from pipeline.store.store import Store, open_store
-from pipeline.stream.broker import Cluster, Reader, Received, Sender
+from pipeline.stream.broker import END, Cluster, Reader, Received, Sender
 from pipeline.stream.gather import Gather, Step
 from pipeline.stream.letters import DeadLetters
 from pipeline.stream.lowest import Lowest
 from pipeline.stream.merging import Part
-from pipeline.stream.messages import PoisonError, unpack
+from pipeline.stream.messages import PoisonError, number_in, unpack
 from pipeline.stream.parts import CHECKED, MARK, PART, Checked, checked_of, part_of
 from pipeline.stream.progress import tell_progress
 from pipeline.stream.receipts import send_receipt
@@ -44,10 +44,12 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Pace:
-    """When to commit: after ``seconds``, or so many ``uploads``; one commit at a time."""
+    """When to commit: after ``seconds``, or so many ``uploads``, or ``size`` bytes of what comes of
+    them; one commit at a time."""
 
     seconds: float = 60.0
     uploads: int = 20_000
+    size: int = 256 << 20
 
 
 class Recorder:
@@ -80,16 +82,18 @@ class Recorder:
         self._leader.read(MOST, 0)
         return self._leads
 
-    def _take(self, _: object) -> None:
+    def _take(self, numbers: Sequence[int]) -> Mapping[int, int]:
         self._leads = True
         self._metrics.leads("record", True)
+        return dict.fromkeys(numbers, END)  # what is told there is for others
 
     def _lose(self, _: object) -> None:
         self._leads = False
         self._metrics.leads("record", False)
 
     def _record(self, going: Callable[[], bool]) -> None:
-        with open_store(self._layout.root) as store:
+        patience = self._cluster.session_ms / 1000
+        with open_store(self._layout.root, wait_seconds=patience, recording=True) as store:
             facts = {"sequence": store.offset(through_source(self._stream))}
             _log.info("recording", extra={"facts": facts})
             with Recording(
@@ -113,7 +117,7 @@ class Recording:
         self._gather = Gather[Item](range(count), stream.base if through is None else through)
         self._lowest = {at: Lowest(start) for at, start in starts.items()}
         self._records = dict[int, int]()
-        self._staged, self._since = 0, time.monotonic()
+        self._staged, self._size, self._since = 0, 0, time.monotonic()
         self._committing: Future[None] | None = None
         self._thread = ThreadPoolExecutor(1, "commit")
         self._sender = Sender(cluster)
@@ -133,6 +137,7 @@ class Recording:
         """Record what is there, waiting shortly if nothing is."""
         for message in self._reader.read(MOST, _WAIT_SECONDS):
             self._note(message)
+            self._size += len(message.value)
         steps = list(self._gather.steps())
         for step in steps:
             with self._metrics.stage("record"):
@@ -159,14 +164,16 @@ class Recording:
                 gather.add(at, part.through, (part, low))
                 gather.mark(at, part.through)
             elif kind == CHECKED:
-                lowest.read(message.offset, header["sequence"])
-                gather.add(at, header["sequence"], checked_of(header, blobs))
+                sequence, checked = number_in(header, "sequence"), checked_of(header, blobs)
+                lowest.read(message.offset, sequence)
+                gather.add(at, sequence, checked)
             elif kind == MARK:
-                lowest.read(message.offset, header["through"])
-                gather.mark(at, header["through"])
+                through = number_in(header, "through")
+                lowest.read(message.offset, through)
+                gather.mark(at, through)
             else:
                 raise PoisonError(kind)
-        except (PoisonError, KeyError) as poison:
+        except PoisonError as poison:
             self._letters.poison(message, poison)
             lowest.read(message.offset, 0)
 
@@ -188,13 +195,14 @@ class Recording:
     def _commit_if_due(self) -> None:
         if self._committing is not None and self._committing.done():
             self._wait()
-        full = self._staged >= self._pace.uploads
+        full = self._staged >= self._pace.uploads or self._size >= self._pace.size
         if full:  # more is not taken before there is room
             self._wait()
         due = time.monotonic() - self._since >= self._pace.seconds
         if (due or full) and self._staged and self._committing is None:
             finish = self._store.begin_commit(self._offsets())
             staged, self._staged, self._since = self._staged, 0, time.monotonic()
+            self._size = 0
             if finish is not None:
                 through = self._gather.after
                 self._committing = self._thread.submit(self._commit, finish, staged, through)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any, Final
 
 import numpy as np
@@ -30,6 +31,7 @@ from pipeline.results import Receipted
 from pipeline.stream.messages import Claim, PoisonError
 from rules.plan import Plan
 from schemas import version_in
+from schemas.versions import versions
 
 _HEAD: Final = {
     "big5": b'<?xml version="1.0" encoding="Big5"?><RECS>',
@@ -70,13 +72,24 @@ class Share:
     def of(cls, header: Mapping[str, Any], blobs: Sequence[bytes]) -> Share:
         """From a message. Raises ``PoisonError``."""
         try:
-            return cls(
+            share = cls(
                 Claim.of(header["claim"]), header["version"], header["encoding"], header["plan"],
                 tuple(header["numbers"]), tuple(header["offsets"]), tuple(header["verdicts"]),
                 tuple(blobs), tuple(header["months"]),
             )  # fmt: skip
         except (KeyError, TypeError) as error:
             raise PoisonError("no share") from error
+        if not share._is_sound():
+            raise PoisonError("a share of other things")
+        return share
+
+    def _is_sound(self) -> bool:
+        lists = (self.numbers, self.offsets, self.verdicts)
+        return (
+            all(len(numbers) == len(self.records) for numbers in lists)
+            and all(type(number) is int for number in (*chain(*lists), *self.months))
+            and self.encoding in _HEAD and self.version in versions()
+        )  # fmt: skip
 
 
 def shares(

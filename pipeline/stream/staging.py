@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final
 
 import pyarrow as pa
@@ -59,7 +58,7 @@ def _rows(store: Store, checked: Sequence[tuple[int, Checked]], parts: Sequence[
     held: dict[int, TooMany] = {at: why for part in parts for at, why in part.held.items()}
     rows = dict[str, Row]()
     for sequence, one in checked:
-        row = {**one.row, "received_at": datetime.fromisoformat(one.row["received_at"])}
+        row = dict(one.row)
         for part in parts:
             accepted, warned, rejected = part.recounted.get(sequence, (0, 0, 0))
             row["records_accepted"] += accepted
@@ -78,9 +77,10 @@ def _of_first(store: Store, rows: Mapping[str, Row], sequence: int) -> Row:
     """What a redelivery says of the upload that was taken."""
     here = (row for row in rows.values() if row["sequence"] == sequence)
     first = next(here, None) or store.upload(sequence)
-    if first is None:  # we failed on it
+    if first is None or first["status"] == FAILED:
         return {"status": FAILED}
-    return {name: first[name] for name in ("institution", "status", "refusal_code")}
+    of_first = {name: first[name] for name in ("institution", "status", "refusal_code")}
+    return of_first | {"redelivery_of": first["redelivery_of"] or first["upload_id"]}
 
 
 def _held(row: Row, why: TooMany) -> pa.Table:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import pyarrow.compute as pc
 
-from pipeline.store.delta import DeltaTables
+from pipeline.store.delta import ALL_TABLES, DeltaTables
 from pipeline.store.layout import Layout
 from pipeline.stream.topics import Stream
 
@@ -20,6 +21,9 @@ class Standing:
     through: int
     versions: Mapping[str, int]
     records: Mapping[int, int]
+
+
+_AS_MADE: Final = dict.fromkeys(ALL_TABLES, 0)  # of a store that has no batch yet
 
 
 def records_source(stream: Stream, partition: int) -> str:
@@ -51,5 +55,5 @@ def standing_of(layout: Layout, stream: Stream) -> Standing:
     }
     batch, known = now.committed("uploads"), DeltaTables(layout).dataset("batches")
     rows = known.to_table(filter=pc.field("batch") <= batch).sort_by([("batch", "descending")])
-    versions = dict(rows.slice(0, 1).to_pylist()[0]["versions"]) if len(rows) else {}
+    versions = dict(rows.slice(0, 1).to_pylist()[0]["versions"]) if len(rows) else _AS_MADE
     return Standing(stream.base if through is None else through, versions, records)

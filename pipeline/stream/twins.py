@@ -2,70 +2,100 @@
 
 Who dispatches must come to the same whoever it is, so this is a function of ``intake`` alone: a
 claim repeats the first of the ``REACH`` claims before it that shares all of its id but the moment.
+That one may repeat another in turn; the recorder tells of the upload that was taken.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import defaultdict, deque
 from typing import Final
 
-from pipeline.stream.broker import Cluster, Reader
+from pipeline.stream.broker import BrokerError, Cluster, Reader
 from pipeline.stream.messages import Claim, PoisonError, claim_of
 from pipeline.stream.topics import Stream
 
 REACH: Final = 500_000
 _MOST: Final = 10_000
+_PATIENCE: Final = 30.0
+
+
+class Recent:
+    """PURE: the claims of the last ``reach`` offsets."""
+
+    def __init__(self, reach: int) -> None:
+        self._reach = reach
+        self._order = deque[tuple[int, str]]()
+        self._by_twin = defaultdict[str, deque[tuple[int, str]]](deque)
+
+    def first(self, offset: int, claim: Claim) -> tuple[int, str] | None:
+        """Offset and id of the first that a claim repeats; claims in order of offsets.
+
+        What we failed on and is sent ``again`` repeats nothing, and later ones repeat it.
+        """
+        while self._order and self._order[0][0] < offset - self._reach:
+            at, twin = self._order.popleft()
+            here = self._by_twin[twin]
+            if here and here[0][0] == at:
+                here.popleft()
+            if not here:
+                del self._by_twin[twin]
+        here = self._by_twin[claim.twin]
+        if claim.again:
+            here.clear()
+        first = here[0] if here else None
+        here.append((offset, claim.upload_id))
+        self._order.append((offset, claim.twin))
+        return first
 
 
 class Twins:
-    """Remembers the claims that were dispatched last, by offset."""
+    """The claims that were dispatched last, read back where somebody else did that."""
 
     def __init__(self, cluster: Cluster, stream: Stream, reach: int = REACH) -> None:
         self._cluster = cluster
         self._stream = stream
         self._reach = reach
-        self._first: OrderedDict[str, tuple[int, str]] = OrderedDict()
+        self._recent = Recent(reach)
         self._next: int | None = None
 
     def first(self, offset: int, claim: Claim) -> tuple[str, int] | None:
         """Id and sequence of the upload that a claim repeats, ``None`` if it is new. Claims in
-        order of offsets."""
+        order of offsets. Raises ``BrokerError``."""
         if self._next != offset:
-            self._read_back(offset)
+            self._next = None
+            self._recent = self._read_back(offset)
         self._next = offset + 1
-        return self._seen(offset, claim)
+        found = self._recent.first(offset, claim)
+        return None if found is None else (found[1], self._stream.sequence_of(found[0]))
 
     def passed(self, offset: int) -> None:
         """An offset at which no claim could be read."""
         if self._next == offset:
             self._next = offset + 1
 
-    def _seen(self, offset: int, claim: Claim) -> tuple[str, int] | None:
-        while self._first:
-            twin, (at, _) = next(iter(self._first.items()))
-            if at >= offset - self._reach:
-                break
-            del self._first[twin]
-        at, upload_id = self._first.setdefault(claim.twin, (offset, claim.upload_id))
-        return None if at == offset else (upload_id, self._stream.sequence_of(at))
-
-    def _read_back(self, offset: int) -> None:
-        """What is before an offset, in the reach of the claims to come."""
-        self._first.clear()
-        start = max(0, offset - 2 * self._reach)
+    def _read_back(self, offset: int) -> Recent:
+        """What is before an offset, in reach of it, as far as it is kept."""
+        recent = Recent(self._reach)
         with Reader(self._cluster, self._stream.topic("intake")) as reader:
-            reader.start_at({0: start})
-            at = start
+            low, _ = reader.bounds(0)
+            at = max(low, offset - self._reach)
+            reader.start_at({0: at})
             while at < offset:
-                messages = reader.read(_MOST, 10.0)
+                messages = reader.read(_MOST, _PATIENCE)
                 if not messages:
-                    return  # older ones are no longer kept
+                    raise BrokerError(
+                        "Kafka 未送回已收件的清單",
+                        "Kafka does not give back the claims that were dispatched before",
+                    )
                 for message in messages:
-                    at = message.offset
-                    if at >= offset:
-                        return
-                    try:
-                        self._seen(at, claim_of(message.value))
-                    except PoisonError:
-                        continue
-                at += 1
+                    at = message.offset + 1
+                    if message.offset < offset:
+                        _note(recent, message.offset, message.value)
+        return recent
+
+
+def _note(recent: Recent, offset: int, value: bytes) -> None:
+    try:
+        recent.first(offset, claim_of(value))
+    except PoisonError:
+        return
