@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
-from rich.table import Table
 
 from pipeline.store.kept import KeptTables
 
@@ -19,7 +18,7 @@ KEY_NAME: Final = "示範 demo"
 
 @dataclass(frozen=True)
 class SignIn:
-    """Somebody who can sign in: what they are, as whom, with which password or key."""
+    """Who can come in: what they are, their name (empty: a key), the password or key."""
 
     what: str
     name: str
@@ -35,7 +34,7 @@ def sign_ins(accounts: Accounts, store_uri: str) -> list[SignIn]:
     from pipeline.accounts.who import OPERATOR
 
     busiest = _busiest(store_uri)
-    told = []
+    shown = []
 
     def person(name: str, role: Role, what: str, institution: str | None = None) -> None:
         password = random_password()
@@ -46,7 +45,7 @@ def sign_ins(accounts: Accounts, store_uri: str) -> list[SignIn]:
                 OPERATOR, name, role=role, institution=institution, password=password,
                 must_change_password=False,
             )  # fmt: skip
-        told.append(SignIn(what, name, password))
+        shown.append(SignIn(what, name, password))
 
     for institution in busiest[:1]:
         person(f"demo-{institution.lower()}", "clinic", f"院所 clinic {institution}", institution)
@@ -57,18 +56,16 @@ def sign_ins(accounts: Accounts, store_uri: str) -> list[SignIn]:
             accounts.revoke_key(OPERATOR, key.id)
     if busiest:
         secret = accounts.create_key(OPERATOR, busiest, KEY_NAME)
-        told.append(SignIn("API 金鑰 key", " ".join(busiest), secret))
-    return told
+        shown.append(SignIn(f"API 金鑰 key {' '.join(busiest)}", "", secret))
+    return shown
 
 
-def table_of(shown: list[SignIn]) -> Table:
-    """The sign-ins as a table for a terminal."""
-    table = Table(title="示範帳號，只顯示這一次 sign-ins, shown this once")
-    for heading in ("身分 as", "帳號 name", "密碼或金鑰 password or key"):
-        table.add_column(heading, overflow="fold")
+def told(shown: list[SignIn]) -> str:
+    """The sign-ins for a terminal of any width, each name and secret to be copied whole."""
+    lines = ["示範帳號，只顯示這一次 sign-ins, shown this once"]
     for one in shown:
-        table.add_row(one.what, one.name, one.secret)
-    return table
+        lines += [f"  {one.what}", "      " + "  ".join(filter(None, (one.name, one.secret)))]
+    return "\n".join(lines)
 
 
 def _busiest(store_uri: str) -> list[str]:

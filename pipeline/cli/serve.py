@@ -212,11 +212,10 @@ def _ready(serving: Serving, listening: Listening, shown: list[SignIn]) -> Calla
     url = f"{scheme}://{host}:{listening.port}"
 
     def say() -> None:
-        from pipeline.cli.console import console
-        from pipeline.cli.demo import table_of
+        from pipeline.cli.demo import told
 
         if shown:
-            console(stderr=True).print(table_of(shown))
+            click.echo(told(shown), err=True)
         click.echo(f"就緒 ready: {url}", err=True)
 
     return say

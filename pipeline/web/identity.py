@@ -61,7 +61,11 @@ async def api_caller(
     given: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
     x_nhi_institution: Annotated[
         str | None,
-        Header(description="Which institution a key for several acts for.", max_length=20),
+        Header(
+            alias="X-NHI-Institution",
+            description="金鑰屬於多家時，指定機構。Which institution a key for several acts for.",
+            max_length=20,
+        ),
     ] = None,
 ) -> Caller:
     """The program that asks. Raises ``Problem``: 401 without a valid key, 404 for a foreign

@@ -49,7 +49,12 @@ class Nothing(Asked):
 class Waiting(Asked):
     """How long to wait for the verdict."""
 
-    wait: int = Field(0, ge=0, le=MOST_WAIT_SECONDS, description="Seconds to wait for the verdict.")
+    wait: int = Field(
+        0,
+        ge=0,
+        le=MOST_WAIT_SECONDS,
+        description="等候檢核結果的秒數。Seconds to wait for the verdict.",
+    )
 
 
 class Sending(Waiting):
@@ -57,7 +62,10 @@ class Sending(Waiting):
 
     mode: Mode = Field("official", description="正式上傳 official, or 預檢 precheck.")
     name: str = Field(
-        "", max_length=200, description="The file's name, for people.", examples=["20251120.xml"]
+        "",
+        max_length=200,
+        description="檔名，供人辨識。The file's name, for people.",
+        examples=["20251120.xml"],
     )
 
 
@@ -67,30 +75,38 @@ class Trying(Asked):
     mode: Mode = Field(
         "official", description="By the rules of 正式上傳 official, or 預檢 precheck."
     )
-    name: str = Field("", max_length=200, description="The file's name, for people.")
+    name: str = Field(
+        "", max_length=200, description="檔名，供人辨識。The file's name, for people."
+    )
 
 
 class Listing(Asked):
     """Which uploads are listed."""
 
     from_: Day | None = Field(
-        None, alias="from", description="First day of receipt (Taipei); default: a week ago."
+        None,
+        alias="from",
+        description="收件起日。First day of receipt (Taipei); default: a week ago.",
     )
-    to: Day | None = Field(None, description="Last day of receipt (Taipei); default: today.")
-    mode: Mode | None = Field(None, description="Only those.")
-    status: Status | None = Field(None, description="Only those.")
-    limit: int = Field(100, ge=1, le=500, description="At most so many.")
+    to: Day | None = Field(
+        None, description="收件迄日。Last day of receipt (Taipei); default: today."
+    )
+    mode: Mode | None = Field(None, description="只列這種。Only those.")
+    status: Status | None = Field(None, description="只列這種。Only those.")
+    limit: int = Field(100, ge=1, le=500, description="至多幾筆。At most so many.")
     cursor: str | None = Field(
         None,
         pattern=r"^[0-9]{1,16}~[0-7][0-9A-HJKMNP-TV-Z]{25}$",
-        description="Of the page before.",
+        description="前一頁的 cursor。Of the page before.",
     )
 
 
 class Comparing(Asked):
     """Which week is compared."""
 
-    as_of: Day | None = Field(None, description="The seven days before it; default: today.")
+    as_of: Day | None = Field(
+        None, description="比對其前七天。The seven days before it; default: today."
+    )
 
 
 class Tracing(Asked):
@@ -101,7 +117,12 @@ class Tracing(Asked):
 
 Prefer = Annotated[
     str | None,
-    Header(description="`wait=N`: as the parameter `wait`.", examples=["wait=5"], max_length=200),
+    Header(
+        alias="Prefer",
+        description="`wait=N`：同參數 `wait`。As the parameter `wait`.",
+        examples=["wait=5"],
+        max_length=200,
+    ),
 ]
 
 

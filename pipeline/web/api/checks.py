@@ -29,8 +29,8 @@ _AT_ONCE: Final = CapacityLimiter(2)  # what was sent must not wait for what is 
     summary="試檢核 Check without sending",
     response_model=None,
     responses=answers(
-        200, said("The verdict.", Receipt), "bad-request", "not-allowed", "not-found", "too-slow",
-        "too-large", "unsupported-media",
+        200, said("檢核結果。The verdict.", Receipt), "bad-request", "not-allowed", "not-found",
+        "too-slow", "too-large", "unsupported-media",
     ),
     openapi_extra=UPLOAD_BODY,
 )  # fmt: skip

@@ -24,7 +24,9 @@ router = APIRouter(prefix="/api/v1/codes", tags=["codes"])
     "/{code}",
     summary="錯誤代碼 What an error code means",
     response_model=None,
-    responses=answers(200, said("The code, and the rules that answer with it.", Code), "not-found"),
+    responses=answers(
+        200, said("意義與規則。The code, and the rules that answer with it.", Code), "not-found"
+    ),
 )
 def explain_code(
     request: Request,

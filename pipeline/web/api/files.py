@@ -26,7 +26,9 @@ _GONE = ("not-found", "not-ready", "download-ended")
 class CsvAsked(Asked):
     """How the CSV is written."""
 
-    encoding: Literal["utf-8", "big5"] = Field("utf-8", description="UTF-8 has a BOM.")
+    encoding: Literal["utf-8", "big5"] = Field(
+        "utf-8", description="編碼；UTF-8 有 BOM。UTF-8 has a BOM."
+    )
 
 
 class ZipAsked(BaseModel):
@@ -48,7 +50,9 @@ class ZipAsked(BaseModel):
     "/errors.csv",
     summary="錯誤明細 The error CSV",
     response_class=Response,
-    responses=answers(200, file_of("One row a finding, ids in clear.", "text/csv"), *_GONE),
+    responses=answers(
+        200, file_of("每項錯誤一列。One row a finding, ids in clear.", "text/csv"), *_GONE
+    ),
 )
 async def download_errors(
     house: HouseOf, who: ApiWho, upload_id: UploadIdPath, asked: Annotated[CsvAsked, Query()]
@@ -61,7 +65,9 @@ async def download_errors(
     "/receipt.txt",
     summary="回條檔 The text receipt",
     response_class=Response,
-    responses=answers(200, file_of("In the insurer's layout, Big5.", "text/plain"), *_GONE),
+    responses=answers(
+        200, file_of("健保署格式，Big5。In the insurer's layout.", "text/plain"), *_GONE
+    ),
 )
 async def download_receipt(
     house: HouseOf,
@@ -80,7 +86,7 @@ async def download_receipt(
     responses=answers(
         200,
         file_of(
-            "WinZip AES-256.",
+            "WinZip AES-256 壓縮檔。An AES zip.",
             "application/zip",
             **{"X-Zip-Password": "What opens it, where you chose none. Told once, kept nowhere."},
         ),
@@ -110,7 +116,7 @@ async def download_zip(
     "/request",
     summary="重新申請下載 Ask for an ended download again",
     response_model=None,
-    responses=answers(200, said("Until when.", Reopened), "not-found"),
+    responses=answers(200, said("可下載至何時。Until when.", Reopened), "not-found"),
 )
 async def reopen_downloads(
     house: HouseOf,

@@ -28,7 +28,7 @@ _AT_ONCE: Final = CapacityLimiter(2)  # each reads a week of visits and uses eve
     response_model=None,
     responses=answers(
         200,
-        said("Of the seven days before.", Comparison),
+        said("之前七天的比對。Of the seven days before.", Comparison),
         "bad-request",
         "not-allowed",
         "not-found",

@@ -36,7 +36,8 @@ _ERRORS: Final = {"errors": [{"in": "query", "name": "mode", "message": "Input s
 
 def answers(status: int, told: dict[str, Any], *names: str) -> Responses:
     """What an operation answers: one status where all is well, and its problems."""
-    return {status: told, **problems(*names)}
+    wrong = problems(*names)
+    return {status: told, **{status: wrong[status] for status in sorted(wrong, key=int)}}
 
 
 def problems(*names: str) -> Responses:
@@ -47,7 +48,7 @@ def problems(*names: str) -> Responses:
         extra = _ERRORS if name == "invalid-request" else {}
         example = {"summary": kind.title, "value": document(Problem(name, extra=extra), _SHOWN_ID)}
         said = out.setdefault(kind.status, {
-            "description": kind.title,
+            "description": f"{kind.title_zh}。{kind.title}.",
             "headers": REQUEST_ID | _HEADERS.get(kind.status, {}),
             "content": {PROBLEM_JSON: {"schema": _PROBLEM, "examples": {}}},
         })  # fmt: skip

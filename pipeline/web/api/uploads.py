@@ -18,27 +18,31 @@ from pipeline.web.api.writing import json_response, listed_json, taken_json, upl
 from pipeline.web.body import receive_upload
 from pipeline.web.house import HouseOf
 from pipeline.web.identity import ApiCaller, address_of
+from pipeline.web.requests import note
 from pipeline.web.security import add_headers
 
 router = APIRouter(prefix="/api/v1", tags=["uploads"], dependencies=[Depends(each_once)])
 
 WAITING: Final = "waiting"
 A_WEEK: Final = timedelta(days=6)
-UploadIdPath = Annotated[str, Path(max_length=64, description="上傳編號 the upload's id.")]
+UploadIdPath = Annotated[str, Path(max_length=64, description="上傳編號。The upload's id.")]
 IdempotencyKey = Annotated[
     str | None,
     Header(
+        alias="Idempotency-Key",
         min_length=1,
         max_length=255,
         pattern=r"^[\x21-\x7e]+$",
-        description="Of your choice, one an upload, of visible ASCII. Sent again with the same "
-        "bytes and mode, it gets the first answer again.",
+        description="自訂，每個上傳一個；以相同內容重送會得到第一次的回應。Of your choice, one an "
+        "upload, of visible ASCII. Sent again with the same bytes and mode, it gets the first "
+        "answer again.",
     ),
 ]
 ContentEncoding = Annotated[
     str | None,
     Header(
-        description="`gzip`, if the body is compressed.",
+        alias="Content-Encoding",
+        description="內容經 gzip 壓縮時為 `gzip`。`gzip`, if the body is compressed.",
         json_schema_extra={"enum": ["gzip", "identity"]},
     ),
 ]
@@ -46,8 +50,8 @@ _XML: Final = {"schema": {"type": "string", "format": "binary"}}
 UPLOAD_BODY: Final = {
     "requestBody": {
         "required": True,
-        "description": "The XML in Big5 as the format demands, plain or (with `Content-Encoding: "
-        "gzip`) compressed. Sent as it stands, not as a form.",
+        "description": "上傳檔本身（Big5），不是表單。The XML in Big5 as the format demands, "
+        "plain or (with `Content-Encoding: gzip`) compressed. Sent as it stands, not as a form.",
         "content": {"application/xml": _XML, "text/xml": _XML, "application/octet-stream": _XML},
     }
 }
@@ -61,7 +65,8 @@ UPLOAD_BODY: Final = {
     responses=answers(
         202,
         said(
-            "The bytes are durable: whatever happens, the upload gets a receipt under this id.",
+            "資料已寫入磁碟，必有回條。The bytes are durable: whatever happens, the upload gets a "
+            "receipt under this id.",
             Taken,
             Location="Where its receipt is.",
             Idempotent_Replayed="`true` where this Idempotency-Key was taken before.",
@@ -95,6 +100,7 @@ async def send_upload(
         institution, "web-api", asked.mode, asked.name, address_of(request) or None, caller.who.id
     )
     ticket = await run_in_threadpool(house.service.door.take, payload, sender, idempotency_key)
+    note(request.scope, upload_id=ticket.upload_id)
     wait = seconds_to_wait(asked.wait, prefer)
     receipt = None
     if ticket.again or (wait and await house.service.outcomes.told(ticket.upload_id, wait)):
@@ -111,7 +117,7 @@ async def send_upload(
     "/uploads/{upload_id}",
     summary="回條 The receipt of an upload",
     response_model=None,
-    responses=answers(200, said("What became of it.", Upload), "not-found"),
+    responses=answers(200, said("上傳與結果。What became of it.", Upload), "not-found"),
 )
 async def get_upload(
     house: HouseOf,
@@ -133,7 +139,11 @@ async def get_upload(
     summary="上傳結果 The uploads of some days",
     response_model=None,
     responses=answers(
-        200, said("The last first.", UploadList), "bad-request", "not-allowed", "not-found"
+        200,
+        said("最近的在前。The last first.", UploadList),
+        "bad-request",
+        "not-allowed",
+        "not-found",
     ),
 )
 async def list_uploads(

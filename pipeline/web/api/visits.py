@@ -20,7 +20,11 @@ from rules import load_plan
 
 router = APIRouter(prefix="/api/v1/visits", tags=["visits"], dependencies=[Depends(each_once)])
 _ANSWERS = answers(
-    200, said("Its versions, the first first.", History), "bad-request", "not-allowed", "not-found"
+    200,
+    said("各版本，最早的在前。Its versions, the first first.", History),
+    "bad-request",
+    "not-allowed",
+    "not-found",
 )
 
 
