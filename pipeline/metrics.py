@@ -85,12 +85,12 @@ class Metrics:
         self._letters = self._counter(
             "dead_letters", "Messages sent to the dead letters.", ["reason"]
         )
-        self._faults = self._counter("job_faults", "Jobs that were begun anew.", ["job"])
+        self._faults = self._counter("job_faults", "Jobs that were begun anew.", ["role"])
         for reason in get_args(Letter):  # a counter that is not told before its first step hides it
             self._letters.labels(reason)
         for job in get_args(Job):
             self._faults.labels(job)
-        self._leads = self._gauge("leads", "Whether this process leads (1) or not.", ["job"])
+        self._leads = self._gauge("leads", "Whether this process leads (1) or not.", ["role"])
         self._dispatched = self._gauge("dispatched_sequence", "Sequence up to which is dispatched.")
         self._recorded = self._gauge("recorded_sequence", "Sequence up to which is recorded.")
         self._uncommitted = self._gauge("uncommitted_uploads", "Recorded, but in no table yet.")

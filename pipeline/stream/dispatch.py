@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -63,6 +63,7 @@ class Dispatcher:
         *, window: int, recorded: Callable[[], int], member: str | None = None,
     ) -> None:  # fmt: skip
         self._stream, self._metrics = stream, metrics
+        metrics.leads("dispatch", False)
         self._last = stream.base
         self._window, self._ahead = window, Ahead(window)
         self._standing, self._recorded = recorded, stream.base
@@ -73,7 +74,7 @@ class Dispatcher:
         self._twins = Twins(cluster, stream)
         self._reader = Reader(
             cluster, stream.topic("intake"), group=stream.topic("dispatch"), member=member,
-            behind=self._heard, taken=self._take, lost=self._lose,
+            behind=metrics.lag, taken=self._take, lost=self._lose,
         )  # fmt: skip
 
     def run(self, going: Callable[[], bool]) -> None:
@@ -132,11 +133,6 @@ class Dispatcher:
     def _send(self, way: int, value: bytes) -> None:
         self._sender.send(self._stream.topic("uploads"), way, value)
 
-    def _heard(self, topic: str, behind: Mapping[int, int]) -> None:
-        """Whoever reads the one partition leads."""
-        self._metrics.lag(topic, behind)
-        self._metrics.leads("dispatch", bool(behind))
-
     def _keep_to_the_window(self) -> None:
         waits = self._ahead.too_far(self._progress.through())
         if self._leads and waits != self._waits:
@@ -144,9 +140,11 @@ class Dispatcher:
             self._waits = waits
 
     def _take(self, _: object) -> None:
+        self._metrics.leads("dispatch", True)
         self._leads, self._waits = True, False  # what is assigned anew is not paused
         self._ahead = Ahead(self._window)
         self._recorded = self._standing()
 
     def _lose(self, _: object) -> None:
+        self._metrics.leads("dispatch", False)
         self._leads = False

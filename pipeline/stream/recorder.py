@@ -60,6 +60,7 @@ class Recorder:
         *, member: str | None = None,
     ) -> None:  # fmt: skip
         self._metrics = metrics
+        metrics.leads("record", False)
         self._cluster, self._stream, self._layout, self._pace = cluster, stream, layout, pace
         self._leads = False
         self._leader = Reader(

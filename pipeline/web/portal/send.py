@@ -22,11 +22,13 @@ from pipeline.web.portal.notices import leave_notice
 from pipeline.web.portal.page import page
 from pipeline.web.portal.sent_files import FormWithFiles, most_text, payloads_of, signed_files
 from pipeline.web.problems import not_found
+from pipeline.web.requests import note
 
 router = APIRouter(include_in_schema=False)
 _CHANNEL: Final = "web-api"  # VPN is the insurer's own page, which takes no official 2.0 uploads
 _NO_FILE: Final = ("file", "請選擇要上傳的檔案", "Choose a file")
 _DIGEST_CHARACTERS: Final = 16
+_NOTED: Final = 20  # upload ids in one line of the access log
 
 
 @router.get("/send")
@@ -59,6 +61,7 @@ async def send(
         for file in form.files
         for ticket in await _take_file(house, file, sender, form.text("key"))
     ]
+    note(request.scope, upload_id=" ".join(ticket.upload_id for ticket in tickets[:_NOTED]))
     places = [f"/uploads/{ticket.upload_id}" for ticket in tickets]
     if request.headers.get("accept", "").startswith("application/json"):
         return JSONResponse({"uploads": places}, 202)
