@@ -152,6 +152,28 @@ def test_every_route_is_thought_about(web: WebHouse) -> None:
     assert sorted(routes_of(web.app)) == sorted(ATTACKS)
 
 
+READ = [route for route in ROUTES if route[0] == "GET" and not ATTACKS[route].acts]
+
+
+@pytest.mark.parametrize("route", READ, ids=" ".join)
+def test_head_tells_no_more_than_get(
+    route: tuple[str, str],
+    attackers: Mapping[str, Attacker],
+    ys: Things,
+    nobodys: Things,
+) -> None:
+    attack = ATTACKS[route]
+    for who, attacker in attackers.items():
+        got = attacker.send("GET", attack.ask(nobodys))
+        for things in (ys, nobodys):
+            head = attacker.send("HEAD", attack.ask(things))
+            assert head.status_code == got.status_code, who
+            assert head.content == b"", who
+            if attack.way != "open":  # those are the same for all, but for what a browser kept
+                sizes = [one.headers.get("content-length") for one in (head, got)]
+                assert sizes[0] == sizes[1], who
+
+
 @pytest.mark.parametrize("route", ROUTES, ids=" ".join)
 def test_what_is_anothers_is_as_if_it_did_not_exist(
     route: tuple[str, str],
@@ -210,26 +232,6 @@ def test_its_owner_gets_it(route: tuple[str, str], web: WebHouse, ys: Things) ->
         ys = replace(ys, key_id=made.split("_")[1])
     answer = owner.send(method, attack.ask(ys))
     assert answer.status_code == attack.owner, answer.text
-
-
-READ = [route for route in ROUTES if route[0] == "GET" and not ATTACKS[route].acts]
-
-
-@pytest.mark.parametrize("route", READ, ids=" ".join)
-def test_head_tells_no_more_than_get(
-    route: tuple[str, str],
-    attackers: Mapping[str, Attacker],
-    ys: Things,
-    nobodys: Things,
-) -> None:
-    attack = ATTACKS[route]
-    for who, attacker in attackers.items():
-        got = attacker.send("GET", attack.ask(nobodys))
-        for things in (ys, nobodys):
-            head = attacker.send("HEAD", attack.ask(things))
-            assert head.status_code == got.status_code, who
-            assert head.content == b"", who
-            assert head.headers.get("content-length") == got.headers.get("content-length"), who
 
 
 UNSAFE_PAGES = [
