@@ -59,6 +59,11 @@ class _Upload:
     claim: Claim
     payload: Payload | None = None
 
+    @property
+    def came_before(self) -> bool:
+        """Whether its very claim came before: it has its row, or will have it."""
+        return self.claim.repeats is not None and self.claim.repeats[0] == self.claim.upload_id
+
 
 class CheckingWorker:
     """A member of the group that checks.
@@ -135,6 +140,7 @@ class CheckingWorker:
         self._metrics.taken(one.claim.size for one in uploads)
 
     def _check_together(self, uploads: Sequence[_Upload]) -> None:
+        uploads = [one for one in uploads if not one.came_before]
         new = list(self._with_bytes([one for one in uploads if not one.claim.repeats]))
         checked = self._judge.checker.check(_intake(new))
         for part in checked.parts:

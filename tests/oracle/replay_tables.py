@@ -6,7 +6,7 @@ is stored says nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -44,8 +44,15 @@ def expected(replay: Replay) -> Tables:
     return {name: _comparable(table) for name, table in rows.items()}
 
 
-def stored(store: Path, precheck: bool = False) -> Tables:
-    """The same of a store that took only these uploads."""
+def read(store: Path, name: str) -> pl.DataFrame:
+    """A table's current rows."""
+    return pl.read_delta(str(store / "tables" / name))
+
+
+def stored(
+    store: Path, precheck: bool = False, read: Callable[[Path, str], pl.DataFrame] = read
+) -> Tables:
+    """The same of a store that took only these uploads, or as ``read`` gives its tables."""
     prefix = "precheck_" if precheck else ""
     uploads = read(store, "uploads")
     name_of = dict(zip(uploads["upload_id"], uploads["name"], strict=True))
@@ -54,11 +61,6 @@ def stored(store: Path, precheck: bool = False) -> Tables:
         rows = read(store, prefix + name if name in CURRENT else name).to_dicts()
         tables[name] = _comparable(_named(name, row, name_of) for row in rows)
     return tables
-
-
-def read(store: Path, name: str) -> pl.DataFrame:
-    """A table's current rows."""
-    return pl.read_delta(str(store / "tables" / name))
 
 
 def _named(table: str, row: Row, name_of: dict[str, str]) -> Row:

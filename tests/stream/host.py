@@ -1,0 +1,66 @@
+"""A process with everything imported that forks a worker for each line: a start costs nothing.
+
+Answers each with the worker's process id. A worker ends with 70 after a fault of ours.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import json
+import logging
+import os
+import signal
+import sys
+import traceback
+from typing import Any
+
+from pipeline.stream.broker import Cluster
+from pipeline.stream.process import Options, run_merge, run_validate
+from pipeline.stream.recorder import Pace
+from pipeline.stream.worker import Stop
+from rules import load_plan
+
+FAULT = 70
+JOBS = {"validate": run_validate, "merge": run_merge}
+
+
+def _work(asked: dict[str, Any]) -> int:
+    """Be a worker until told to stop."""
+    log = os.open(asked["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    faulthandler.enable()
+    faulthandler.register(signal.SIGUSR1)
+    form = f"%(asctime)s {asked['kind']} {os.getpid()} %(levelname)s %(name)s %(message)s"
+    logging.basicConfig(level=logging.INFO, format=form, stream=sys.stderr)
+    stop = Stop()
+    signal.signal(signal.SIGTERM, lambda *_: stop.stop())
+    options = Options(
+        Cluster(asked["bootstrap"], {}, asked["session_ms"]), asked["store"], asked["member"],
+        asked["prefix"], window=asked["window"], pace=Pace(asked["commit_seconds"]),
+    )  # fmt: skip
+    try:
+        JOBS[asked["kind"]](options, stop)
+    except BaseException:
+        traceback.print_exc()
+        return FAULT
+    return 0
+
+
+def main() -> None:
+    """Answer until standard input ends."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the dead
+    answers = os.fdopen(os.dup(1), "w")
+    for version in (None, "1.0"):
+        load_plan(version=version) if version else load_plan()
+    print("ready", file=answers, flush=True)
+    for line in sys.stdin:
+        pid = os.fork()
+        if pid == 0:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            os._exit(_work(json.loads(line)))
+        print(pid, file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    main()
