@@ -9,7 +9,6 @@ from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
 from pipeline.accounts.who import Who
-from pipeline.desk.errors import NotThereError
 from pipeline.report.held_words import HeldUpload
 from pipeline.web.house import House, HouseOf
 from pipeline.web.portal.insurer import Insurer, InsurerForm
@@ -56,10 +55,7 @@ def decide(request: Request, house: HouseOf, form: InsurerForm, upload_id: str) 
     if not form.text("confirmed"):
         return _page(request, one, decision=decision, reason=reason, confirming=True)
     chosen = cast(Decision, decision)
-    try:
-        before = house.desk.decide_held(who, upload_id, chosen)
-    except NotThereError:
-        raise not_found() from None
+    before = house.desk.decide_held(who, upload_id, chosen)
     if before != "held":
         return _decided_before(request, house, who, upload_id)
     hold = one.decisions[0]
@@ -81,10 +77,7 @@ def _among_held(house: House, who: Who, upload_id: str) -> HeldUpload | None:
 
 def _decided_before(request: Request, house: House, who: Who, upload_id: str) -> Response:
     """Somebody else was quicker; 404 where there never was such an upload."""
-    try:
-        house.desk.receipt(who, upload_id)
-    except NotThereError:
-        raise not_found() from None
+    house.desk.receipt(who, upload_id)
     return _back(request, "decided-before")
 
 

@@ -9,7 +9,6 @@ from urllib.parse import quote, urlencode
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from pipeline.desk.errors import NotThereError
 from pipeline.desk.insurer import Order
 from pipeline.taipei import TAIPEI
 from pipeline.web.house import HouseOf
@@ -93,9 +92,7 @@ def institution(
     try:
         known = house.desk.institutions(session.who, code, limit=1).rows
         found = house.desk.results(session.who, code, since, until, limit=_A_PAGE, after=after)
-    except NotThereError:
-        raise not_found() from None
-    except ValueError:
+    except ValueError:  # an address that was changed by hand
         raise Problem("bad-request") from None
     if not known or known[0].institution != code:
         raise not_found()

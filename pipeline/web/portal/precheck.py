@@ -33,7 +33,6 @@ from pipeline.web.identity import page_of
 from pipeline.web.portal.dates import read_day
 from pipeline.web.portal.page import day_text, language, page
 from pipeline.web.portal.precheck_files import FILES, Listed, listed
-from pipeline.web.problems import not_found
 from rules import load_plan
 
 router = APIRouter(include_in_schema=False)
@@ -78,15 +77,12 @@ def show(
 def report_of(house: House, who: Who, institution: str, as_of: date) -> InstitutionReport:
     """The comparison of the institution that is asked for, or of their own.
 
-    Raises ``Problem`` 404.
+    Raises ``NotThereError``.
     """
     name = institution or next(iter(sorted(who.institutions)), "")
-    try:
-        if not _INSTITUTION.fullmatch(name):
-            raise NotThereError
-        return house.desk.precheck(who, name, as_of)
-    except NotThereError:
-        raise not_found() from None
+    if not _INSTITUTION.fullmatch(name):
+        raise NotThereError
+    return house.desk.precheck(who, name, as_of)
 
 
 def report_page(
