@@ -7,16 +7,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from pipeline.report.masking import STAR, masked, without_ids
+from pipeline.report.masking import ORDER_CODES, STAR, masked, without_ids
 from pipeline.report.printable import printable
 from schemas import every_field
 
 _NOT_SHOWN: Final = "（不顯示 not shown）"
-_SECRET: Final = tuple(
-    name for name, field in every_field().items() if field.personal or masked(name, "x") is None
+_OWN: Final = tuple(
+    name
+    for name, field in every_field().items()
+    if field.personal or masked(name, "x") is None or name in ORDER_CODES
 )
 _PART: Final = re.compile(
-    rf"(?P<open><(?P<name>{'|'.join(_SECRET)})(?:\s[^>]*)?>)(?P<value>.*?)(?P<close></(?P=name)\s*>)"
+    rf"(?P<open><(?P<name>{'|'.join(_OWN)})(?:\s[^>]*)?>)(?P<value>.*?)(?P<close></(?P=name)\s*>)"
     r"|<[^<>]*>|[^<>]+|[<>]",
     re.DOTALL,
 )
@@ -64,10 +66,10 @@ def _without_ids(text: re.Match[str]) -> str:
 
 
 def _hidden(name: str, value: str) -> str:
-    """A value of a field that identifies a person, as it may be shown."""
+    """A value whose field decides what may be shown of it."""
     if not value:
         return ""
     if "<" in value or "&" in value:  # what it says depends on its markup
         return STAR * len(value)
     shown = masked(name, value)
-    return _NOT_SHOWN if shown is None else without_ids(shown)
+    return _NOT_SHOWN if shown is None else shown

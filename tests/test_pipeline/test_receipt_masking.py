@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from pipeline.report.masking import masked
 from pipeline.report.printable import MAX_SHOWN_CHARACTERS, printable
+from pipeline.report.record_xml import record_xml
 from schemas import fields
 
 PERSON = "A123456789"
@@ -73,3 +74,13 @@ def test_a_cut_is_visible() -> None:
 
 def test_a_terminal_can_not_be_steered() -> None:
     assert printable("\u009b2J\u202eabc\x07") == "\\u009b2J\\u202eabc\\u0007"
+
+
+@pytest.mark.parametrize("field", ["D06", "A73"])
+def test_the_code_of_a_drug_can_be_read_where_it_belongs(field: str) -> None:
+    assert masked(field, "AC45856100") == "AC45856100"
+    assert masked(field, "A123456789") == "A1******89"  # a person's id strayed there
+    assert masked(field, "A800000014") == "A8******14"
+    assert masked("D12", "AC45856100") == "AC******00"
+    xml = f"<{field}>AC45856100</{field}><D12>AC45856100</D12>"
+    assert record_xml(xml, clear=False) == f"<{field}>AC45856100</{field}><D12>AC******00</D12>"
