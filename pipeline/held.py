@@ -10,13 +10,21 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, Literal, Protocol
+from typing import Protocol
 
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.archive import read_archived
 from pipeline.core import Processed, process_many
+from pipeline.decided import (
+    STATUS,
+    Decision,
+    Row,
+    decision_row,
+    hold_of,
+    not_yet_told,
+    replace_upload,
+)
 from pipeline.errors import UnknownUploadError
 from pipeline.intake.recovery import open_settled
 from pipeline.limits import LIMITS, Limits
@@ -28,11 +36,8 @@ from pipeline.settle import Merger, Publish
 from pipeline.store.layout import layout_of
 from pipeline.store.store import Store
 from rules.plan import Plan
-from schemas.tables import HELD
 
-Decision = Literal["release", "drop"]
-_STATUS = {"release": "done", "drop": "dropped"}
-_WHAT_FINDINGS_TELL = ("record", "order_no", "field", "rule")
+__all__ = ["Decision", "StoredReceipts", "decide", "decide_held"]
 
 
 class StoredReceipts(Protocol):
@@ -80,48 +85,47 @@ def decide(
     publish = receipts.prepare_stored(list(before)) if receipts else None
     waiting_rows = (row for row in before.values() if row["status"] == "held")
     for row in sorted(waiting_rows, key=lambda row: row["sequence"]):
-        processed, one = _judged(store_uri, row, plan, limits)
+        upload_id = row["upload_id"]
+        decided = row
         if decision == "release":
-            one = replace(one, sequence=store.next_sequence())
-            processed = Merger(store, policy or MergePolicy()).merge(
-                processed, [one], guarded=False
-            )
-            store.stage("findings", _not_yet_told(store, processed, one))
-        _replace_rows(store, processed, one, row["version"], _STATUS[decision])
-        store.stage("held", _held_row(store, one, decision, by))
+            decided = _released(store, store_uri, row, plan, policy or MergePolicy(), limits)
+        replace_upload(store, decided | {"status": STATUS[decision]})
+        hold, now = hold_of(store, upload_id), datetime.now(UTC)
+        store.stage("held", decision_row(hold, decided["sequence"], decision, by, now))
     store.commit()
     if publish:
         publish()
     return {upload_id: row["status"] for upload_id, row in before.items()}
 
 
-def _replace_rows(
-    store: Store, processed: Processed, one: Receipted, version: str, status: str
-) -> None:
-    """The upload's row says what was decided, and so do those of its redeliveries."""
-    decided = upload_row(
-        one, None, processed.counts(0), processed.plan.hash, version=version,
+def _released(
+    store: Store, store_uri: str, row: Row, plan: Plan, policy: MergePolicy, limits: Limits
+) -> Row:
+    """Merge a held upload now, and stage what follows; gives its row of ``uploads``."""
+    processed, one = _judged(store_uri, row, plan, limits)
+    one = replace(one, sequence=store.next_sequence())
+    processed = Merger(store, policy).merge(processed, [one], guarded=False)
+    told = store.read("findings", pc.field("upload_id") == one.upload_id)
+    store.stage("findings", not_yet_told(told, finding_rows(processed, [one])))
+    return upload_row(
+        one, None, processed.counts(0), processed.plan.hash, version=row["version"],
         encoding=processed.encodings[0], parser=processed.parsers[0],
         references=processed.references,
     )  # fmt: skip
-    again = store.read("uploads", pc.field("redelivery_of") == one.upload_id).to_pylist()
-    store.replace_uploads([row | {"status": status} for row in [decided, *again]])
 
 
-def _upload(store: Store, upload_id: str) -> dict[str, Any]:
+def _upload(store: Store, upload_id: str) -> Row:
     """The row of an upload; of a redelivery that of the first."""
     rows = store.read("uploads", pc.field("upload_id") == upload_id).to_pylist()
     if not rows:
         raise UnknownUploadError(
             f"沒有這個上傳：{upload_id}", f"There is no such upload: {upload_id}"
         )
-    found: dict[str, Any] = rows[0]
+    found: Row = rows[0]
     return _upload(store, found["redelivery_of"]) if found["redelivery_of"] else found
 
 
-def _judged(
-    store_uri: str, row: dict[str, Any], plan: Plan, limits: Limits
-) -> tuple[Processed, Receipted]:
+def _judged(store_uri: str, row: Row, plan: Plan, limits: Limits) -> tuple[Processed, Receipted]:
     """A held upload validated again."""
     layout = layout_of(store_uri)
     envelope = Envelope(
@@ -134,26 +138,3 @@ def _judged(
     )  # fmt: skip
     one = Receipted(row["upload_id"], row["name"], row["sha256"], row["sequence"], envelope)
     return processed, one
-
-
-def _not_yet_told(store: Store, processed: Processed, one: Receipted) -> pa.Table:
-    """The findings that were not told when the upload was held: those of the merge, and those of
-    rules that have been added since."""
-    told = store.read("findings", pc.field("upload_id") == one.upload_id)
-    known = {tuple(row.values()) for row in told.select(_WHAT_FINDINGS_TELL).to_pylist()}
-    rows = finding_rows(processed, [one])
-    new = [tuple(row.values()) not in known for row in rows.select(_WHAT_FINDINGS_TELL).to_pylist()]
-    return rows.filter(pa.array(new, pa.bool_()))
-
-
-def _held_row(store: Store, one: Receipted, decision: Decision, by: str | None) -> pa.Table:
-    """The decision, beside the counts that led to it."""
-    held = store.read("held", pc.field("upload_id") == one.upload_id).to_pylist()
-    (hold,) = (row for row in held if row["action"] == "hold")
-    row = hold | {
-        "action": decision,
-        "sequence": one.sequence,
-        "decided_at": datetime.now(UTC),
-        "by": by,
-    }
-    return pa.Table.from_pylist([row], schema=HELD)
