@@ -1,32 +1,46 @@
-# The image holds the wheel and nothing of the tree; kernels are compiled into it, so the first
-# upload is as fast as any. Built for processors with AVX2 (x86-64-v3).
-FROM python:3.11-slim-bookworm AS build
+# The image holds the wheel and what it needs, nothing of the tree and no installer. Kernels are
+# compiled into it, for processors with AVX2 (x86-64-v3), so the first upload is as fast as any.
+# Where images are kept, pin the base by its digest: --build-arg BASE=python@sha256:…
+ARG BASE=python:3.11-slim-bookworm
+
+FROM ${BASE} AS build
+ENV PIP_NO_CACHE_DIR=1 \
+    PIP_DISABLE_PIP_VERSION_CHECK=1 \
+    NUMBA_CACHE_DIR=/opt/kernels \
+    NUMBA_CPU_NAME=haswell \
+    NUMBA_CPU_FEATURES=+avx2,+avx,+sse4.2,+sse4.1,+ssse3,+sse3,+popcnt,+bmi,+bmi2,+lzcnt,+movbe,+fma,+f16c,+cx16,+fxsr,+mmx,+sse,+sse2,+x87,+cx8,+cmov
 WORKDIR /build
-COPY requirements requirements
-RUN pip install --no-cache-dir --require-hashes -r requirements/dev.txt
+COPY requirements/build.txt requirements/run.txt requirements/
+RUN python -m venv /opt/build \
+ && /opt/build/bin/pip install --quiet --require-hashes -r requirements/build.txt \
+ && python -m venv --without-pip /opt/nhi \
+ && /opt/build/bin/pip --python /opt/nhi/bin/python install --quiet --require-hashes -r requirements/run.txt
 COPY pyproject.toml README.md LICENSE CHANGELOG.md ./
 COPY schemas schemas
 COPY rules rules
 COPY pipeline pipeline
-RUN python -m build --wheel --no-isolation --outdir /dist
+RUN /opt/build/bin/python -m build --wheel --no-isolation --outdir /opt/dist \
+ && /opt/build/bin/pip --python /opt/nhi/bin/python install --quiet --no-deps /opt/dist/*.whl
+WORKDIR /opt
+RUN /opt/nhi/bin/python -c 'from pipeline.kernels import compile_all; compile_all()'
 
-FROM python:3.11-slim-bookworm
-ENV PYTHONDONTWRITEBYTECODE=1 \
+FROM ${BASE}
+ENV PATH=/opt/nhi/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     NUMBA_CACHE_DIR=/opt/kernels \
     NUMBA_CPU_NAME=haswell \
     NUMBA_CPU_FEATURES=+avx2,+avx,+sse4.2,+sse4.1,+ssse3,+sse3,+popcnt,+bmi,+bmi2,+lzcnt,+movbe,+fma,+f16c,+cx16,+fxsr,+mmx,+sse,+sse2,+x87,+cx8,+cmov
-COPY requirements/run.txt /tmp/run.txt
-COPY --from=build /dist/*.whl /tmp/
-RUN pip install --no-cache-dir --require-hashes -r /tmp/run.txt \
- && pip install --no-cache-dir --no-deps /tmp/*.whl \
- && rm /tmp/*.whl /tmp/run.txt \
- && useradd --uid 10001 --no-create-home nhi \
- && mkdir /opt/kernels /store \
- && python -c 'from pipeline.kernels import compile_all; compile_all()' \
+COPY --from=build /opt/kernels /opt/kernels
+COPY --from=build /opt/nhi /opt/nhi
+RUN useradd --uid 10001 --no-create-home nhi \
+ && mkdir /store \
  && chown nhi /store
 USER 10001
 WORKDIR /store
 VOLUME /store
+# 8080: serve; 9464: what Prometheus and probes ask of a worker.
+EXPOSE 8080 9464
+STOPSIGNAL SIGTERM
 ENTRYPOINT ["nhi-upload"]
 CMD ["--help"]
