@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from pipeline.accounts.sessions import Session
 from pipeline.intake.sender import Sender, Ticket
-from pipeline.outcome import Mode
+from pipeline.outcome import Channel, Mode
 from pipeline.unpack import Payload
 from pipeline.web.house import House, HouseOf
 from pipeline.web.identity import address_of, page_of
@@ -25,7 +25,9 @@ from pipeline.web.problems import not_found
 from pipeline.web.requests import note
 
 router = APIRouter(include_in_schema=False)
-_CHANNEL: Final = "web-api"  # VPN is the insurer's own page, which takes no official 2.0 uploads
+_CHANNELS: Final[dict[Mode, Channel]] = {"official": "web-api", "precheck": "vpn"}
+"""A page takes pre-checks as the insurer's VPN page does: they don't tell that the institution's
+software can send by itself, which is what qualifies. Official uploads in 2.0 have one channel."""
 _NO_FILE: Final = ("file", "請選擇要上傳的檔案", "Choose a file")
 _DIGEST_CHARACTERS: Final = 16
 _NOTED: Final = 20  # upload ids in one line of the access log
@@ -51,7 +53,7 @@ async def send(
         return _form(request, house, mode, [_NO_FILE], status=422)
     sender = Sender(
         institution=next(iter(form.session.who.institutions)),
-        channel=_CHANNEL,
+        channel=_CHANNELS[mode],
         mode=mode,
         address=address_of(request) or None,
         by=form.session.who.id,
