@@ -122,9 +122,9 @@ def test_a_script_gets_places(clinic: httpx.Client) -> None:
     )  # fmt: skip
     assert answer.status_code == 202
     (place,) = answer.json()["uploads"]
-    shown = clinic.get(place).text
-    assert "預檢" in shown
-    assert "VPN" in shown  # a page's pre-check doesn't count as the software's
+    assert "預檢" in clinic.get(place).text
+    listed = clinic.get("/uploads?mode=precheck").text
+    assert "VPN" in listed  # a page's pre-check doesn't count as the software's
 
 
 def test_no_file_is_told(clinic: httpx.Client) -> None:
