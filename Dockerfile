@@ -20,7 +20,8 @@ COPY schemas schemas
 COPY rules rules
 COPY pipeline pipeline
 RUN /opt/build/bin/python -m build --wheel --no-isolation --outdir /opt/dist \
- && /opt/build/bin/pip --python /opt/nhi/bin/python install --quiet --no-deps /opt/dist/*.whl
+ && /opt/build/bin/pip --python /opt/nhi/bin/python install --quiet --no-deps /opt/dist/*.whl \
+ && find /opt/nhi -type d -name tests -prune -exec rm -rf {} +
 WORKDIR /opt
 RUN /opt/nhi/bin/python -c 'from pipeline.kernels import compile_all; compile_all()'
 

@@ -39,6 +39,7 @@ lint: $(READY)
 	$(BIN)/mypy
 	$(BIN)/nhi-upload rules docs --check
 	$(BIN)/python -m schemas.xsd --check
+	$(BIN)/python -m pipeline.configuration --check
 
 bench: $(READY)  ## side by side with peers; writes the table of bench/README.md
 	$(BIN)/python -m bench.table --write
@@ -46,6 +47,7 @@ bench: $(READY)  ## side by side with peers; writes the table of bench/README.md
 docs: $(READY)  ## regenerate what is generated
 	$(BIN)/nhi-upload rules docs
 	$(BIN)/python -m schemas.xsd
+	$(BIN)/python -m pipeline.configuration
 
 $(READY): pyproject.toml requirements/dev.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 …")'
