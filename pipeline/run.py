@@ -27,6 +27,7 @@ from pipeline.settle import Publish, Receipts, Settled, Settler
 from pipeline.store.layout import layout_of
 from pipeline.store.redelivery import FirstReceipt
 from pipeline.store.store import WAIT_SECONDS, Store
+from pipeline.stream.topics import refuse_stream
 from pipeline.unpack import Payload
 from pipeline.upload_ids import new_upload_id
 from rules.plan import Plan
@@ -85,6 +86,7 @@ def run(
     files = find_files(sources)
     first = list(next(zip(files), ()))  # a missing source is told before a store is made
     uploads = (u for file in chain(first, files) for u in read_uploads(file, options.limits))
+    refuse_stream(layout_of(store_uri))
     with open_settled(
         store_uri, plan, utf8=options.utf8, limits=options.limits, policy=options.policy,
         wait_seconds=options.wait_seconds, waiting=waiting,

@@ -31,6 +31,18 @@ def least_upload_id(moment: datetime) -> str:
     return _written(moment, 0)
 
 
+def later_id(upload_id: str) -> str:
+    """The id of the same thing, sent a millisecond later."""
+    moment = 0
+    for letter in upload_id[:MOMENT_LENGTH]:
+        moment = moment << 5 | _ALPHABET.index(letter)
+    later = moment + 1
+    return (
+        "".join(_ALPHABET[later >> 5 * at & 31] for at in reversed(range(MOMENT_LENGTH)))
+        + (upload_id[MOMENT_LENGTH:])
+    )
+
+
 def is_upload_id(text: str) -> bool:
     """Whether a text has the shape of an upload id."""
     return _SHAPE.fullmatch(text) is not None

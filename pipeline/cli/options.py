@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, time
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -36,6 +36,20 @@ class Moment(click.ParamType[datetime]):
         if not _FIRST_YEAR < moment.year < _LAST_YEAR:  # else the calendar's ends are near
             self.fail(f"{value!r} 不在民國年內 is outside the calendar", param, ctx)
         return moment if moment.tzinfo else moment.replace(tzinfo=TAIPEI)
+
+
+class DayTime(click.ParamType[time]):
+    """A time of day."""
+
+    name = "HH:MM"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> time:
+        try:
+            return datetime.strptime(str(value), "%H:%M").time()
+        except ValueError:
+            self.fail(f"{value!r} 不是 HH:MM is no time of day", param, ctx)
 
 
 class Institution(click.ParamType[str]):

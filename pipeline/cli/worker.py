@@ -5,11 +5,18 @@ from __future__ import annotations
 import logging
 import signal
 from collections.abc import Callable
+from datetime import time
 from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.cli.options import cluster_of, cluster_options, store_option, store_uri_of
+from pipeline.cli.options import (
+    DayTime,
+    cluster_of,
+    cluster_options,
+    store_option,
+    store_uri_of,
+)
 from pipeline.settings import Settings
 
 if TYPE_CHECKING:
@@ -88,6 +95,9 @@ def validate(
     "--commit-seconds", type=click.FloatRange(0.1), default=60.0, show_default=True,
     help="每隔幾秒寫入資料表 how often the tables get what was recorded.",
 )  # fmt: skip
+@click.option(
+    "--upkeep", type=DayTime(), help="每日維護時間（台北） when tables are compacted, in Taipei."
+)
 @click.pass_obj
 def merge(
     settings: Settings,
@@ -98,6 +108,7 @@ def merge(
     metrics_port: int | None,
     metrics_host: str,
     commit_seconds: float,
+    upkeep: time | None,
 ) -> int:
     """依順序合併；其中一個程序負責寫入資料表與回條。Merge in order; one of them records.
 
@@ -108,8 +119,8 @@ def merge(
 
     options = Options(
         cluster_of(bootstrap, settings), store_uri_of(store_uri, settings), member,
-        replicas=replicas, pace=Pace(commit_seconds), watch=_watch(metrics_host, metrics_port),
-        utf8=settings.allow_utf8, limits=settings.limits,
+        replicas=replicas, pace=Pace(commit_seconds, upkeep=upkeep),
+        watch=_watch(metrics_host, metrics_port), utf8=settings.allow_utf8, limits=settings.limits,
     )  # fmt: skip
     return _run(run_merge, options, settings)
 

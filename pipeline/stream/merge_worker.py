@@ -148,6 +148,8 @@ class MergeWorker:
     def _send(self, partition: Partition, made: Made) -> None:
         topic = self._stream.topic("verdicts")
         self._sender.send(topic, partition.number, pack_part(made.part, made.low))
+        for sequence, claim in made.failed:
+            self._letters.failed(claim, sequence, "records that don't parse alone", partly=True)
 
     def _save(self) -> None:
         """What was sent is with the cluster: let the states last."""

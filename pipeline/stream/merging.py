@@ -63,8 +63,8 @@ class Part:
 
     ``recounted``: by sequence, how the counts of accepted, warned and rejected records change.
     ``findings`` are rows of that table, but ``stands_upload_id`` holds a sequence as text.
-    ``held``: by sequence, why. ``failed``: sequences whose records could not be merged, a fault of
-    ours: nothing of them is in it.
+    ``held``: by sequence, why. ``failed``: sequences whose records could not be read, a fault of
+    ours: nothing of them is in it, and they are counted as rejected.
     """
 
     through: int
@@ -92,13 +92,17 @@ def merge_step(
     recounted, held = dict[int, tuple[int, int, int]](), dict[int, TooMany]()
     failed = list[int]()
     for shares in _runs([(sequence, share) for sequence, _, share in step.items]):
-        for group, together in _readable(shares, plans, failed):
+        for group, together in _readable(shares, plans):
             sequence, first = group[0]
             if first.months:
                 answer = yield _question(sequence, first, together, states)
                 if answer is not None:
                     held[sequence] = answer
                     continue
+            if together is None:
+                failed.append(sequence)
+                recounted[sequence] = _rejected(first)
+                continue
             if not together.uploads:
                 continue
             merged = _merged(together, states, policy, buckets)
@@ -125,9 +129,9 @@ def _alike(shares: list[tuple[int, Share]]) -> Iterator[list[tuple[int, Share]]]
 
 
 def _readable(
-    shares: list[tuple[int, Share]], plans: Plans, failed: list[int]
-) -> Iterator[tuple[list[tuple[int, Share]], Reunited]]:
-    """Groups with their records; a share whose records don't parse is left out, and noted."""
+    shares: list[tuple[int, Share]], plans: Plans
+) -> Iterator[tuple[list[tuple[int, Share]], Reunited | None]]:
+    """Groups with their records; a share whose records don't parse comes alone, without them."""
     for group in _alike(shares):
         plan = plans(group[0][1].version)
         try:
@@ -137,13 +141,19 @@ def _readable(
                 try:
                     yield [one], reunited([one], plan)
                 except PoisonError:
-                    failed.append(one[0])
+                    yield [one], None
 
 
-def _question(sequence: int, share: Share, together: Reunited, states: States) -> Question:
+def _rejected(share: Share) -> tuple[int, int, int]:
+    """How counts change when nothing of a share is taken."""
+    accepted = sum(verdict != Verdict.REJECTED for verdict in share.verdicts)
+    return -accepted, -sum(verdict == Verdict.WARNED for verdict in share.verdicts), accepted
+
+
+def _question(sequence: int, share: Share, together: Reunited | None, states: States) -> Question:
     state = states("official")
     doomed = dict[int, int]()
-    if together.uploads:
+    if together is not None and together.uploads:
         processed = together.processed
         found = candidates(processed, together.sequences)
         known, work = work_of(processed, found, state)

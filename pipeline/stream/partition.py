@@ -9,6 +9,7 @@ from pipeline.merge import MergePolicy
 from pipeline.stream.gather import Gather, Step
 from pipeline.stream.lowest import Lowest
 from pipeline.stream.merging import Part, Plans, Question, TooMany, merge_step
+from pipeline.stream.messages import Claim
 from pipeline.stream.routing import Share
 from pipeline.stream.states import PartitionStates
 from pipeline.stream.topics import Stream
@@ -22,6 +23,8 @@ class Made:
 
     part: Part
     low: int
+    failed: tuple[tuple[int, Claim], ...] = ()
+    """Sequences and claims of uploads whose records here were lost on us."""
 
 
 class Partition:
@@ -37,6 +40,7 @@ class Partition:
         self._gather = Gather[Share](range(stream.ways), states.after)
         self._lowest = Lowest(states.low)
         self._merging: Generator[Question, TooMany | None, Part] | None = None
+        self._claims: dict[int, Claim] = {}
         self.question: Question | None = None
         """What must be answered before it goes on."""
         self.asked = False
@@ -74,6 +78,7 @@ class Partition:
                 step = next(self._gather.steps(), None)
                 if step is None:
                     return
+                self._claims = {sequence: share.claim for sequence, _, share in step.items}
                 self._merging = merge_step(
                     self._of_states_behind(step), self._states, self._plans, self._policy,
                     self._buckets,
@@ -105,7 +110,7 @@ class Partition:
             low = self._lowest.finished(part.through)
             self._at = (low, part.through)
             if part.through > self._states.sent:
-                yield Made(part, low)
+                yield Made(part, low, tuple((at, self._claims[at]) for at in part.failed))
 
     def _of_states_behind(self, step: Step[Share]) -> Step[Share]:
         """A step without what a state has merged before: states are saved one after the other."""

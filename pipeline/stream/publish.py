@@ -7,8 +7,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import polars as pl
+
 from pipeline.outcome import Channel, Mode
-from pipeline.stream.broker import Sender
+from pipeline.store.read import Snapshot
+from pipeline.stream.broker import Cluster, Sender
+from pipeline.stream.letters import failed_claims
 from pipeline.stream.messages import Claim, pack_claim
 from pipeline.stream.objects import Objects
 from pipeline.stream.topics import Stream
@@ -64,3 +68,22 @@ def publish(
             waiting = []
     sender.flush()
     yield from waiting
+
+
+def publish_failed(
+    store_uri: str, cluster: Cluster, sender: Sender, stream: Stream
+) -> Iterable[str]:
+    """Send what we failed on again, all but what was taken since; gives the upload ids.
+
+    Who asks twice sends it twice; the second claim changes nothing. Raises ``BrokerError`` and
+    ``StoreUnusableError``.
+    """
+    claims = list(failed_claims(cluster, stream))
+    uploads = Snapshot(store_uri, ("uploads",)).scan("uploads", pl.Schema({"upload_id": pl.String}))
+    ids = [claim.upload_id for claim in claims]
+    known = uploads.filter(pl.col("upload_id").is_in(ids)).select("upload_id").collect()
+    left = [claim for claim in claims if claim.upload_id not in set(known["upload_id"])]
+    for claim in left:
+        sender.send(stream.topic("intake"), 0, pack_claim(claim))
+    sender.flush()
+    return [claim.upload_id for claim in left]

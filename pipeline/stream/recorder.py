@@ -10,10 +10,13 @@ One at a time: the leader of its group, who also holds the store.
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from datetime import time as time_of_day
 from typing import Final
 
 from pipeline.metrics import Metrics
@@ -31,6 +34,7 @@ from pipeline.stream.receipts import send_receipt
 from pipeline.stream.staging import stage
 from pipeline.stream.standing import records_source, through_source, verdicts_source
 from pipeline.stream.topics import Stream
+from pipeline.taipei import seconds_until
 
 MOST: Final = 1_000
 _WAIT_SECONDS: Final = 0.1
@@ -50,6 +54,8 @@ class Pace:
     seconds: float = 60.0
     uploads: int = 20_000
     size: int = 256 << 20
+    upkeep: time_of_day | None = None
+    """When the tables are compacted and vacuumed every day, by Taipei's clock."""
 
 
 class Recorder:
@@ -63,6 +69,7 @@ class Recorder:
         metrics.leads("record", False)
         self._cluster, self._stream, self._layout, self._pace = cluster, stream, layout, pace
         self._leads = False
+        self._upkeep_at = self._next_upkeep()
         self._leader = Reader(
             cluster, stream.topic("progress"), group=stream.topic("record"), member=member,
             taken=self._take, lost=self._lose,
@@ -100,9 +107,30 @@ class Recorder:
             with Recording(
                 self._cluster, self._stream, store, self._pace, self._metrics
             ) as recording:
-                while going():
+                while going() and not self._upkeep_is_due:
                     recording.turn()
                 recording.finish()
+            if going() and self._upkeep_is_due:
+                self._keep_in_shape(store)
+
+    @property
+    def _upkeep_is_due(self) -> bool:
+        return time.monotonic() >= self._upkeep_at
+
+    def _next_upkeep(self) -> float:
+        if self._pace.upkeep is None:
+            return math.inf
+        return time.monotonic() + seconds_until(self._pace.upkeep, datetime.now(UTC))
+
+    def _keep_in_shape(self, store: Store) -> None:
+        """Compact and vacuum the tables, staying in the group; what comes in waits in Kafka."""
+        self._upkeep_at = self._next_upkeep()
+        with ThreadPoolExecutor(1, "upkeep") as thread:
+            under_way = thread.submit(store.keep_in_shape)
+            while not under_way.done():
+                self._leader.read(MOST, _LEADER_SECONDS)
+            fewer, removed = under_way.result()
+        _log.info("upkeep: %d files fewer, %d removed", fewer, removed)
 
 
 class Recording:
@@ -152,8 +180,13 @@ class Recording:
 
     def finish(self) -> None:
         """Commit what is staged."""
+        self._settle(self._gather.after)
+
+    def _settle(self, through: int) -> None:
+        """Have everything staged committed, which is up to a sequence."""
         self._wait()
-        self._commit(lambda: self._store.commit(self._offsets()), self._staged, self._gather.after)
+        staged, self._staged = self._staged, 0
+        self._commit(lambda: self._store.commit(self._offsets(through)), staged, through)
 
     def _note(self, message: Received) -> None:
         at, gather, lowest = message.partition, self._gather, self._lowest[message.partition]
@@ -180,6 +213,8 @@ class Recording:
 
     def _stage(self, step: Step[Item]) -> None:
         checked, parts = list[tuple[int, Checked]](), list[Part]()
+        if any(isinstance(item, Checked) and item.decision for _, _, item in step.items):
+            self._settle(step.after)  # rows are replaced that are in the tables
         for sequence, way, item in step.items:
             if isinstance(item, Checked):
                 checked.append((sequence, item))
@@ -201,7 +236,7 @@ class Recording:
             self._wait()
         due = time.monotonic() - self._since >= self._pace.seconds
         if (due or full) and self._staged and self._committing is None:
-            finish = self._store.begin_commit(self._offsets())
+            finish = self._store.begin_commit(self._offsets(self._gather.after))
             staged, self._staged, self._since = self._staged, 0, time.monotonic()
             self._size = 0
             if finish is not None:
@@ -225,9 +260,9 @@ class Recording:
             self._committing.result()
             self._committing = None
 
-    def _offsets(self) -> dict[str, int]:
-        """From where to go on after what is staged now."""
-        stream, through = self._stream, self._gather.after
+    def _offsets(self, through: int) -> dict[str, int]:
+        """From where to go on after what is staged now, which is up to a sequence."""
+        stream = self._stream
         verdicts = {
             verdicts_source(stream, at): lowest.finished(through)
             for at, lowest in self._lowest.items()

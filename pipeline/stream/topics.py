@@ -66,6 +66,15 @@ def stream_of(layout: Layout) -> Stream | None:
         ) from error
 
 
+def refuse_stream(layout: Layout) -> None:
+    """Raises ``StoreUnusableError`` for a store that takes its uploads from a stream."""
+    if stream_of(layout) is not None:
+        raise StoreUnusableError(
+            f"{layout.root} 的上傳由串流收件，請改用 nhi-upload publish",
+            f"{layout.root} takes its uploads from a stream; use nhi-upload publish",
+        )
+
+
 def begin_stream(layout: Layout, **fixed: object) -> Stream:
     """The stream into a store, made now if there is none; the store too.
 

@@ -25,12 +25,13 @@ class Recent:
     def __init__(self, reach: int) -> None:
         self._reach = reach
         self._order = deque[tuple[int, str]]()
-        self._by_twin = defaultdict[str, deque[tuple[int, str]]](deque)
+        self._by_twin = defaultdict[str, deque[tuple[int, Claim]]](deque)
 
-    def first(self, offset: int, claim: Claim) -> tuple[int, str] | None:
-        """Offset and id of the first that a claim repeats; claims in order of offsets.
+    def first(self, offset: int, claim: Claim) -> tuple[int, Claim] | None:
+        """The first that a claim repeats, and its offset; claims in order of offsets.
 
-        What we failed on and is sent ``again`` repeats nothing, and later ones repeat it.
+        What we failed on and is sent ``again`` repeats no earlier attempt; others repeat it. One
+        that says something else (an Idempotency-Key used twice) is taken by nobody.
         """
         while self._order and self._order[0][0] < offset - self._reach:
             at, twin = self._order.popleft()
@@ -40,11 +41,11 @@ class Recent:
             if not here:
                 del self._by_twin[twin]
         here = self._by_twin[claim.twin]
-        if claim.again:
-            here.clear()
-        first = here[0] if here else None
-        here.append((offset, claim.upload_id))
-        self._order.append((offset, claim.twin))
+        attempt = max((one.again for _, one in here), default=-1)
+        first = next((one for one in here if one[1].again == attempt >= claim.again), None)
+        if first is None or first[1].says == claim.says:
+            here.append((offset, claim))
+            self._order.append((offset, claim.twin))
         return first
 
 
@@ -58,9 +59,9 @@ class Twins:
         self._recent = Recent(reach)
         self._next: int | None = None
 
-    def first(self, offset: int, claim: Claim) -> tuple[str, int] | None:
-        """Id and sequence of the upload that a claim repeats, ``None`` if it is new. Claims in
-        order of offsets. Raises ``BrokerError``."""
+    def first(self, offset: int, claim: Claim) -> tuple[Claim, int] | None:
+        """The claim that a claim repeats, and its sequence; ``None`` if it is new. Claims in order
+        of offsets. Raises ``BrokerError``."""
         if self._next != offset:
             self._next = None
             self._recent = self._read_back(offset)

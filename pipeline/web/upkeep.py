@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, time, timedelta
+from datetime import time
 from threading import Event, Thread
 
 from pipeline.errors import kind_and_place
-from pipeline.taipei import TAIPEI
+from pipeline.taipei import seconds_until
 from pipeline.web.house import House
 
 _log = logging.getLogger(__name__)
@@ -30,13 +30,6 @@ def daily(house: House, at: str | None) -> Iterator[None]:
     finally:
         stopping.set()
         thread.join()
-
-
-def seconds_until(hour: time, now: datetime) -> float:
-    """From a moment to the next time that Taipei's clock shows ``hour``."""
-    here = now.astimezone(TAIPEI)
-    due = datetime.combine(here.date(), hour, TAIPEI)
-    return (due + timedelta(days=due <= here) - here).total_seconds()
 
 
 def _go_on(house: House, hour: time, stopping: Event) -> None:

@@ -97,6 +97,7 @@ class House:
     _names: Iterator[int] = field(default_factory=lambda: count(1))
 
     def __enter__(self) -> Self:
+        self.folder.mkdir(parents=True, exist_ok=True)
         self.stream = open_stream(self.options)
         return self
 

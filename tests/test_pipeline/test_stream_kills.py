@@ -4,6 +4,7 @@ every table and every receipt is that of the slow replay, and each upload has on
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
@@ -11,11 +12,13 @@ from threading import Thread
 
 import pytest
 from histories import history
-from stream.house import Host, House, hosted, in_turns
+from stream.house import PATIENCE, Host, House, hosted, in_turns
 from stream.told import assert_as_replayed, assert_told, receipts
 from stream.trouble import Trouble
 
 from tests.kafka.server import Broker, broker
+
+ROUNDS = 12
 
 
 @pytest.fixture(scope="module")
@@ -35,12 +38,21 @@ def test_whatever_happens_it_ends_as_the_replay(
     kafka: Broker, host: Host, tmp_path: Path, pytestconfig: pytest.Config
 ) -> None:
     long = bool(pytestconfig.getoption("--long"))
-    seed, seconds = (int(time.time()), 600.0) if long else (11, 25.0)
-    uploads = (3_000, 700) if long else (90, 30)
-    made = [history(seed, uploads[0]), history(seed + 1, uploads[1], precheck=True)]
-    sent = list(in_turns(*(one.sent for one in made)))
-    random = Random(seed)
-    with House(kafka, host, tmp_path, f"k{seed}-") as house:
+    first = int(time.time()) if long else 11
+    happened, uploads = Counter[str](), 0
+    for seed in range(first, first + (ROUNDS if long else 1)):
+        count, troubles = _round(House(kafka, host, tmp_path / str(seed), f"k{seed}-"), seed, long)
+        uploads += count
+        happened += troubles
+        print(f"seed {seed}: {uploads} uploads so far, {dict(happened)}", flush=True)
+
+
+def _round(house: House, seed: int, long: bool) -> tuple[int, Counter[str]]:
+    """One history in a house of its own; how many uploads, and what happened meanwhile."""
+    sizes, seconds = ((300, 100), 60.0) if long else ((90, 30), 25.0)
+    made = [history(seed, sizes[0]), history(seed + 1, sizes[1], precheck=True)]
+    sent, random = list(in_turns(*(one.sent for one in made))), Random(seed)
+    with house:
         for kind in ("validate", "merge"):
             house.start(kind, house.name())
             house.start(kind)
@@ -51,7 +63,7 @@ def test_whatever_happens_it_ends_as_the_replay(
             trouble.strike()
             time.sleep(random.uniform(0.1, 1.5))
         trouble.calm()
-        sending.join(120)
+        sending.join(PATIENCE)
         assert not sending.is_alive()
         house.wait_until_recorded(house.intake_end)
         for one in made:
@@ -60,7 +72,7 @@ def test_whatever_happens_it_ends_as_the_replay(
         assert_told(house.store, told)
         assert len(told) == len(sent)
         house.assert_no_fault_of_ours()
-    print(f"seed {seed}: {len(sent)} uploads, {dict(trouble.happened)}")
+    return len(sent), trouble.happened
 
 
 def _send(house: House, sent: list[object], seconds: float, random: Random) -> None:

@@ -11,8 +11,8 @@ from visit_records import PERSON
 from web_house import WebHouse, X, good_visit
 
 from pipeline.cli import main
-from pipeline.taipei import TAIPEI
-from pipeline.web.upkeep import daily, keep_in_shape, seconds_until
+from pipeline.taipei import TAIPEI, seconds_until
+from pipeline.web.upkeep import daily, keep_in_shape
 
 
 def files_of(web: WebHouse, table: str) -> int:
