@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.outcome import Decision
 from pipeline.store.store import Store
 from schemas.tables import HELD
 
-Decision = Literal["release", "drop"]
 Row = dict[str, Any]
 
 STATUS: Final[dict[Decision, str]] = {"release": "done", "drop": "dropped"}

@@ -18,7 +18,6 @@ from pipeline.archive import read_archived
 from pipeline.core import Processed, process_many
 from pipeline.decided import (
     STATUS,
-    Decision,
     Row,
     decision_row,
     hold_of,
@@ -29,7 +28,7 @@ from pipeline.errors import UnknownUploadError
 from pipeline.intake.recovery import open_settled
 from pipeline.limits import LIMITS, Limits
 from pipeline.merge import MergePolicy
-from pipeline.outcome import Envelope
+from pipeline.outcome import Decision, Envelope
 from pipeline.reference.kept import read_snapshot
 from pipeline.results import Receipted, finding_rows, upload_row
 from pipeline.settle import Merger, Publish

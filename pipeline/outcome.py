@@ -15,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 Mode = Literal["official", "precheck"]
+Decision = Literal["release", "drop"]
+"""What becomes of a held upload."""
 Channel = Literal["web-api", "vpn"]
 
 

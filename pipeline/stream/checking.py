@@ -15,12 +15,13 @@ import pyarrow as pa
 
 from pipeline.batches import Checker, Intake, Part
 from pipeline.core import Processed
-from pipeline.errors import StoreUnusableError
+from pipeline.errors import StoreUnusableError, kind_and_place
 from pipeline.merge import MergePolicy
 from pipeline.metrics import Metrics
 from pipeline.outcome import Counts, Refusal
 from pipeline.results import Receipted, finding_rows, upload_row
 from pipeline.stream.broker import Cluster, Reader, Sender
+from pipeline.stream.deciding import FAILED
 from pipeline.stream.letters import DeadLetters
 from pipeline.stream.messages import CLAIM, Claim, PoisonError, number_in, pack, unpack
 from pipeline.stream.objects import Objects
@@ -31,7 +32,6 @@ from pipeline.unpack import Payload
 from schemas.versions import version_in
 
 SHARE: Final = "share"
-FAILED: Final = "failed"  # the status of an upload that we failed on; it is in no table
 MOST: Final = 400  # messages looked at together
 MOST_BYTES: Final = 32 << 20
 _WAIT_SECONDS: Final = 0.2
@@ -63,6 +63,11 @@ class _Upload:
     def came_before(self) -> bool:
         """Whether its very claim came before: it has its row, or will have it."""
         return self.claim.repeats is not None and self.claim.repeats[0] == self.claim.upload_id
+
+    @property
+    def is_checked(self) -> bool:
+        """Whether its bytes are looked at."""
+        return self.claim.repeats is None and not self.claim.dropped
 
 
 class CheckingWorker:
@@ -141,7 +146,7 @@ class CheckingWorker:
 
     def _check_together(self, uploads: Sequence[_Upload]) -> None:
         uploads = [one for one in uploads if not one.came_before]
-        new = list(self._with_bytes([one for one in uploads if not one.claim.repeats]))
+        new = list(self._with_bytes([one for one in uploads if one.is_checked]))
         checked = self._judge.checker.check(_intake(new))
         for part in checked.parts:
             self._send_part(part, [new[place] for place in part.places])
@@ -153,9 +158,11 @@ class CheckingWorker:
         for one in uploads:
             if one.claim.repeats:
                 self._send(one, _bare(one) | {"redelivery_of": one.claim.repeats[0]})
+            elif one.claim.dropped:
+                self._send(one, _bare(one))
 
     def _fail(self, one: _Upload, fault: Exception) -> None:
-        self._letters.failed(one.claim, one.sequence, fault)
+        self._letters.failed(one.claim, one.sequence, kind_and_place(fault))
         self._send(one, _bare(one) | {"status": FAILED})
 
     def _with_bytes(self, uploads: Sequence[_Upload]) -> Iterator[_Upload]:
@@ -202,7 +209,8 @@ class CheckingWorker:
 
     def _send(self, one: _Upload, row: dict[str, Any], findings: pa.Table | None = None) -> None:
         found = findings if findings is not None and len(findings) else None
-        checked = Checked(row, found, one.claim.repeats[1] if one.claim.repeats else None)
+        first = one.claim.repeats[1] if one.claim.repeats else None
+        checked = Checked(row, found, first, one.claim.decision)
         self._sender.send(
             self._stream.topic("verdicts"), self._verdicts(self._stream.way_of(one.sequence)),
             pack_checked(one.sequence, checked),

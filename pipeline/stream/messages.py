@@ -18,7 +18,7 @@ from typing import Any, Final, get_args
 import orjson
 import pyarrow as pa
 
-from pipeline.outcome import Channel, Envelope, Mode
+from pipeline.outcome import Channel, Decision, Envelope, Mode
 from pipeline.upload_ids import MOMENT_LENGTH
 
 _LENGTH: Final = struct.Struct(">I")
@@ -35,8 +35,9 @@ class Claim:
     """What stands for an upload: where its bytes are, and its envelope.
 
     ``refusal`` (code, what stood there in both languages): why it could not be unpacked, so that
-    there are no bytes. ``repeats``: id and sequence of the upload that it repeats. ``released``: it
-    was held, and is to be taken now. ``again``: we failed on it, and it is to be tried once more.
+    there are no bytes. ``repeats``: id and sequence of the upload that it repeats. ``decision``
+    (release or drop, who decided, when): it was held, and this became of it; of the same upload the
+    first decision counts. ``again``: we failed on it so many times.
     """
 
     upload_id: str
@@ -50,13 +51,29 @@ class Claim:
     address: str | None = None
     refusal: tuple[str, str, str] | None = None
     repeats: tuple[str, int] | None = None
-    released: bool = False
-    again: bool = False
+    decision: tuple[Decision, str | None, str] | None = None
+    again: int = 0
 
     @property
     def twin(self) -> str:
         """What it shares with an upload that is sent again: all of its id but the moment."""
-        return self.upload_id[MOMENT_LENGTH:]
+        return f"decided {self.upload_id}" if self.decision else self.upload_id[MOMENT_LENGTH:]
+
+    @property
+    def says(self) -> str:
+        """What is the same in all that share a ``twin``, but where an Idempotency-Key comes again
+        with other bytes or in another mode."""
+        return "" if self.decision else f"{self.mode} {self.sha256}"
+
+    @property
+    def released(self) -> bool:
+        """Whether it was held, and is to be taken now."""
+        return self.decision is not None and self.decision[0] == "release"
+
+    @property
+    def dropped(self) -> bool:
+        """Whether it was held, and is never to be taken."""
+        return self.decision is not None and self.decision[0] == "drop"
 
     @property
     def envelope(self) -> Envelope:
@@ -75,11 +92,13 @@ class Claim:
         try:
             known = dict(header)
             known["received_at"] = datetime.fromisoformat(known["received_at"])
-            for name in ("refusal", "repeats"):
+            for name in ("refusal", "repeats", "decision"):
                 known[name] = None if known.get(name) is None else tuple(known[name])
             claim = cls(**known)
             bytes.fromhex(claim.sha256)
-        except (KeyError, TypeError, ValueError) as error:
+            if claim.decision is not None:
+                datetime.fromisoformat(claim.decision[2])
+        except (KeyError, TypeError, ValueError, IndexError) as error:
             raise PoisonError("no claim") from error
         if not claim._is_sound():
             raise PoisonError("a claim of other things")
@@ -92,10 +111,11 @@ class Claim:
             all(isinstance(text, str) for text in texts)
             and all(text is None or isinstance(text, str) for text in perhaps)
             and self.channel in get_args(Channel) and self.mode in get_args(Mode)
-            and isinstance(self.size, int) and self.size >= 0
+            and all(type(number) is int and number >= 0 for number in (self.size, self.again))
             and self.received_at.tzinfo is not None
             and (self.refusal is None or len(self.refusal) == 3)
             and (self.repeats is None or list(map(type, self.repeats)) == [str, int])
+            and (self.decision is None or self.decision[0] in get_args(Decision))
         )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.changes import Changes, GoneRows, NewRows
+from pipeline.outcome import Decision
 from pipeline.results import upload_rows
 from pipeline.stream.merging import Applied, Part
 from pipeline.stream.messages import PoisonError, number_in, pack, pack_table, unpack_table
@@ -21,17 +22,22 @@ PART, CHECKED, MARK = "part", "checked", "mark"
 @dataclass(frozen=True)
 class Checked:
     """What the check came to for one upload: its row of ``uploads`` as if nothing were merged, and
-    its rows of ``findings``. ``first``: the sequence of the upload that it repeats."""
+    its rows of ``findings``. ``first``: the sequence of the upload that it repeats. ``decision``: of
+    a held upload, as in ``Claim``; the row is that of the upload as it is taken now."""
 
     row: dict[str, Any]
     findings: pa.Table | None
     first: int | None = None
+    decision: tuple[Decision, str | None, str] | None = None
 
 
 def pack_checked(sequence: int, checked: Checked) -> bytes:
     """A message of the check."""
     blobs = [] if checked.findings is None else [pack_table(checked.findings)]
-    header = {"sequence": sequence, "row": checked.row, "first": checked.first}
+    header = {
+        "sequence": sequence, "row": checked.row, "first": checked.first,
+        "decision": checked.decision,
+    }  # fmt: skip
     return pack(CHECKED, header, blobs)
 
 
@@ -41,7 +47,8 @@ def checked_of(header: Mapping[str, Any], blobs: list[bytes]) -> Checked:
         findings = unpack_table(blobs[0]).cast(FINDINGS) if blobs else None
         row = {**header["row"], "received_at": datetime.fromisoformat(header["row"]["received_at"])}
         upload_rows([row])
-        return Checked(row, findings, header["first"])
+        decision = header["decision"]
+        return Checked(row, findings, header["first"], tuple(decision) if decision else None)
     except (KeyError, TypeError, ValueError, pa.ArrowException) as error:
         raise PoisonError("no check") from error
 

@@ -13,7 +13,7 @@ from pipeline.merge import Hold
 from pipeline.outcome import Envelope
 from pipeline.results import Receipted, held_row, upload_rows
 from pipeline.store.store import Store
-from pipeline.stream.checking import FAILED
+from pipeline.stream.deciding import FAILED, Decisions, stored_upload
 from pipeline.stream.merging import Part, TooMany
 from pipeline.stream.parts import Checked
 from schemas.tables import FINDINGS, HELD
@@ -33,30 +33,47 @@ class Receipt:
 def stage(
     store: Store, checked: Sequence[tuple[int, Checked]], parts: Sequence[Part]
 ) -> list[Receipt]:
-    """Take everything up to a barrier into the next commit; gives the receipts, in order."""
+    """Take everything up to a barrier into the next commit; gives the receipts, in order.
+
+    Where a held upload is decided on, all before the step is committed.
+    """
     for part in parts:
         for one in part.applied:
             track = store.track(one.track)
             track.apply(one.visits, one.ledger)
             if track.has_history:
                 store.stage(track.history, one.history)
-    rows = _rows(store, checked, parts)
-    stored = [row for row in rows if row["status"] != FAILED]
+    rows, holds = dict[str, Row](), dict[str, Row]()
+    decisions = Decisions(store, rows, holds)
+    _rows(store, checked, parts, rows, holds, decisions)
+    store.stage("held", pa.Table.from_pylist(list(holds.values()), schema=HELD))
+    stored = [row for row in rows.values() if row["status"] != FAILED]
     if stored:
         store.stage("uploads", upload_rows(stored))
-        store.reach(max(row["sequence"] for row in stored))
-    findings = _findings(store, checked, parts)
+    decisions.stage()
+    store.reach(max((row["sequence"] for row in [*stored, *decisions.replaced.values()]), default=0))
+    merged = _merged_findings(store, parts)
+    findings, told = decisions.findings([one for _, one in checked], merged)
     store.stage("findings", findings)
+    return _receipts({**rows, **decisions.replaced}.values(), findings, told)
+
+
+def _receipts(
+    rows: Iterable[Row], findings: pa.Table, told: Mapping[str, pa.Table]
+) -> list[Receipt]:
     by_upload: dict[str, list[Row]] = {}
     for found in findings.to_pylist():
         by_upload.setdefault(found["upload_id"], []).append(found)
+    by_upload |= {upload_id: all_of_it.to_pylist() for upload_id, all_of_it in told.items()}
     return [Receipt(row, by_upload.get(row["upload_id"], [])) for row in rows]
 
 
-def _rows(store: Store, checked: Sequence[tuple[int, Checked]], parts: Sequence[Part]) -> list[Row]:
-    """The rows of ``uploads``, with what the merge changed of their counts."""
+def _rows(
+    store: Store, checked: Sequence[tuple[int, Checked]], parts: Sequence[Part],
+    rows: dict[str, Row], holds: dict[str, Row], decisions: Decisions,
+) -> None:  # fmt: skip
+    """The rows of ``uploads``, with what the merge changed of their counts, and of ``held``."""
     held: dict[int, TooMany] = {at: why for part in parts for at, why in part.held.items()}
-    rows = dict[str, Row]()
     for sequence, one in checked:
         row = dict(one.row)
         for part in parts:
@@ -64,40 +81,37 @@ def _rows(store: Store, checked: Sequence[tuple[int, Checked]], parts: Sequence[
             row["records_accepted"] += accepted
             row["records_warned"] += warned
             row["records_rejected"] += rejected
+        if one.decision is not None:
+            decisions.take(row, one.decision)
+            continue
         if one.first is not None:
-            row |= _of_first(store, rows, one.first)
+            row |= _of_first(store, {**rows, **decisions.replaced}, one.first, row["redelivery_of"])
         if sequence in held:
             row["status"] = "held"
-            store.stage("held", _held(row, held[sequence]))
+            holds[row["upload_id"]] = _held(row, held[sequence])
         rows[row["upload_id"]] = row
-    return list(rows.values())
 
 
-def _of_first(store: Store, rows: Mapping[str, Row], sequence: int) -> Row:
-    """What a redelivery says of the upload that was taken."""
-    here = (row for row in rows.values() if row["sequence"] == sequence)
-    first = next(here, None) or store.upload(sequence)
+def _of_first(store: Store, rows: Mapping[str, Row], sequence: int, upload_id: str) -> Row:
+    """What a redelivery says of the upload that was taken, which may stand elsewhere by now."""
+    first = rows.get(upload_id) or store.upload(sequence) or stored_upload(store, upload_id)
     if first is None or first["status"] == FAILED:
         return {"status": FAILED}
     of_first = {name: first[name] for name in ("institution", "status", "refusal_code")}
     return of_first | {"redelivery_of": first["redelivery_of"] or first["upload_id"]}
 
 
-def _held(row: Row, why: TooMany) -> pa.Table:
+def _held(row: Row, why: TooMany) -> Row:
     envelope = Envelope(row["received_at"], row["institution"], row["channel"], row["mode"])
     one = Receipted(row["upload_id"], row["name"], row["sha256"], row["sequence"], envelope)
-    return pa.Table.from_pylist([held_row(one, Hold(0, *why))], schema=HELD)
+    return held_row(one, Hold(0, *why))
 
 
-def _findings(
-    store: Store, checked: Iterable[tuple[int, Checked]], parts: Iterable[Part]
-) -> pa.Table:
-    """Rows of ``findings``: of the check, and of the merge with the ids of what stands."""
-    tables = [one.findings for _, one in checked if one.findings is not None]
+def _merged_findings(store: Store, parts: Iterable[Part]) -> pa.Table:
+    """Rows of ``findings`` of the merge, with the ids of what stands."""
     told = pa.concat_tables([FINDINGS.empty_table(), *(t for p in parts for t in p.findings)])
     sequences = pc.cast(told["stands_upload_id"], pa.int64())
     wanted = pc.unique(sequences.drop_null()).to_pylist()
     ids = dict(zip(wanted, store.upload_ids(wanted), strict=True))
     names = pa.array([ids.get(at) for at in sequences.to_pylist()], pa.string())
-    told = told.set_column(_STANDS, FINDINGS.field(_STANDS), names)
-    return pa.concat_tables([*tables, told])
+    return told.set_column(_STANDS, FINDINGS.field(_STANDS), names)
