@@ -101,3 +101,15 @@ def store_uri_of(given: str | None, settings: Settings) -> str:
     if uri is None:
         raise click.UsageError("請以 --store 指定資料庫 name the store with --store")
     return uri
+
+
+def metrics_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """``--metrics-port`` and ``--metrics-host``: where machines ask for metrics and health."""
+    port = click.option(
+        "--metrics-port", type=click.IntRange(0, 65535), metavar="PORT",
+        help="監測埠 answer /metrics, /healthz and /readyz there.",
+    )  # fmt: skip
+    host = click.option(
+        "--metrics-host", default="127.0.0.1", show_default=True, help="監測位址 its address."
+    )
+    return port(host(command))

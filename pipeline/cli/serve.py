@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from pathlib import Path
@@ -11,12 +12,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.cli.options import store_option
+from pipeline.cli.options import metrics_options, store_option
 from pipeline.settings import Settings
 
 if TYPE_CHECKING:
     from pipeline.cli.demo import SignIn
-    from pipeline.web.house import Doorway
+    from pipeline.web.house import Doorway, House
     from pipeline.web.server import Listening
 
 DEMO_STORE = "out/store"
@@ -48,6 +49,7 @@ class Serving:
     upkeep: str | None
     demo: bool
     doorway: Doorway
+    watch: tuple[str, int] | None
 
 
 @click.command("serve", short_help="網頁服務：API 與入口網站 the web service: API and portal")
@@ -67,6 +69,7 @@ class Serving:
 @click.option(
     "--upkeep", metavar="HH:MM", help="每日維護時間（台北） when tables are compacted, in Taipei."
 )
+@metrics_options
 @click.option("--demo", is_flag=True, help="建立並顯示示範帳號 make sign-ins up and show them.")
 @click.pass_obj
 def command(
@@ -79,6 +82,8 @@ def command(
     proxies: tuple[str, ...],
     commit_seconds: float,
     upkeep: str | None,
+    metrics_port: int | None,
+    metrics_host: str,
     demo: bool,
 ) -> int:
     """啟動網頁服務：收件、檢核結果、下載。Serve the API and the portal over a store.
@@ -96,7 +101,8 @@ def command(
     uri, shows = _store(store_uri, settings, demo)
     _check(host, tls_cert, tls_key, proxies, upkeep, shows)
     doorway = _doorway(host, proxies, bool(tls_cert), settings)
-    serving = Serving(uri, host, commit_seconds, upkeep, shows, doorway)
+    watch = None if metrics_port is None else (metrics_host, metrics_port)
+    serving = Serving(uri, host, commit_seconds, upkeep, shows, doorway, watch)
     return _serve(settings, serving, port, (tls_cert, tls_key))
 
 
@@ -199,10 +205,26 @@ def _open_and_serve(settings: Settings, serving: Serving, listening: Listening) 
         shown = sign_ins(house.accounts, serving.store_uri) if serving.demo else []
         app = create_app(house)
         warm(app, house)
-        with daily(house, serving.upkeep):
+        with daily(house, serving.upkeep), _watched(serving, house):
             serve(app, listening, _ready(serving, listening, shown))
         click.echo("停止中：寫入已收下的上傳… stopping: settling what was taken in…", err=True)
     return 0
+
+
+@contextmanager
+def _watched(serving: Serving, house: House) -> Iterator[None]:
+    """Answer machines on a port of their own, if one was given."""
+    from pipeline.stream.watch import Answers, watched
+    from pipeline.web.health import ready_checks
+
+    if serving.watch is None:
+        yield
+        return
+    answers = Answers(
+        house.service.exposition, lambda: {"serve": True}, lambda: ready_checks(house)
+    )
+    with watched(serving.watch, answers):
+        yield
 
 
 def _ready(serving: Serving, listening: Listening, shown: list[SignIn]) -> Callable[[], None]:

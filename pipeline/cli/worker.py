@@ -14,6 +14,7 @@ from pipeline.cli.options import (
     DayTime,
     cluster_of,
     cluster_options,
+    metrics_options,
     store_option,
     store_uri_of,
 )
@@ -30,13 +31,6 @@ _MEMBER = click.option(
 )
 _REPLICAS = click.option(
     "--replicas", type=click.IntRange(1), default=1, help="新主題的副本數 copies of new topics."
-)
-_METRICS_PORT = click.option(
-    "--metrics-port", type=click.IntRange(0, 65535), metavar="PORT",
-    help="監測埠 answer /metrics, /healthz and /readyz there.",
-)  # fmt: skip
-_METRICS_HOST = click.option(
-    "--metrics-host", default="127.0.0.1", show_default=True, help="監測位址 its address."
 )
 
 
@@ -56,8 +50,7 @@ def command() -> None:
 @cluster_options
 @_MEMBER
 @_REPLICAS
-@_METRICS_PORT
-@_METRICS_HOST
+@metrics_options
 @click.option("--window", type=click.IntRange(1), default=20_000, help="最多超前幾個上傳 ahead.")
 @click.pass_obj
 def validate(
@@ -89,8 +82,7 @@ def validate(
 @cluster_options
 @_MEMBER
 @_REPLICAS
-@_METRICS_PORT
-@_METRICS_HOST
+@metrics_options
 @click.option(
     "--commit-seconds", type=click.FloatRange(0.1), default=60.0, show_default=True,
     help="每隔幾秒寫入資料表 how often the tables get what was recorded.",

@@ -27,7 +27,7 @@ from pipeline.stream.recorder import Pace, Recorder
 from pipeline.stream.standing import standing_of
 from pipeline.stream.topics import Stream, begin_stream
 from pipeline.stream.vitals import Vitals
-from pipeline.stream.watch import watched
+from pipeline.stream.watch import Answers, watched
 from pipeline.stream.worker import Job, Stop, work
 from rules import load_plan
 from schemas import V2
@@ -42,7 +42,7 @@ class Options:
     ``member`` names it for good (static membership; its states are kept under its name), else it
     is one of many and builds its states anew. ``prefix`` begins the names of a new stream's topics.
     ``window``: uploads the dispatcher may be ahead. ``watch``: host and port for machines that ask
-    for metrics and health.
+    for metrics and health. ``only``: the one of its jobs that is run, all where ``None``.
     """
 
     cluster: Cluster
@@ -56,6 +56,7 @@ class Options:
     utf8: bool = False
     limits: Limits = LIMITS
     watch: tuple[str, int] | None = None
+    only: Name | None = None
 
 
 def open_stream(options: Options) -> Stream:
@@ -122,8 +123,13 @@ def _work(
     jobs: Mapping[Name, Callable[[], Job]],
 ) -> None:  # fmt: skip
     """Run jobs, watched by machines where the options say so."""
+    jobs = {name: job for name, job in jobs.items() if options.only in (None, name)}
     metrics.watch_disk(layout.root)
     vitals = Vitals()
-    watch = nullcontext() if options.watch is None else watched(options.watch, metrics, vitals)
+    watch = (
+        nullcontext()
+        if options.watch is None
+        else watched(options.watch, Answers.of(metrics, vitals))
+    )
     with watch:
         work(stop, jobs, metrics, vitals)

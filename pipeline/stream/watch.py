@@ -1,4 +1,4 @@
-"""EDGE: what machines ask of a worker, by HTTP on a port of its own.
+"""EDGE: what machines ask of a process, by HTTP on a port of its own.
 
 ``/metrics`` for Prometheus, ``/healthz`` for whoever restarts it, ``/readyz`` for whoever counts on
 it. Nothing there tells of a person; listen where the outside can't ask all the same.
@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Final
+from typing import Final, Self
 
 import orjson
 
@@ -25,16 +26,25 @@ _JSON: Final = "application/json"
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class Answers:
+    """What is answered. ``exposition`` gives the metrics in the form an Accept header asks for;
+    ``alive`` and ``ready`` give checks by name."""
+
+    exposition: Callable[[str], bytes]
+    alive: Callable[[], dict[str, bool]]
+    ready: Callable[[], dict[str, bool]]
+
+    @classmethod
+    def of(cls, metrics: Metrics, vitals: Vitals) -> Self:
+        """Those of a worker."""
+        return cls(lambda accept: metrics.exposition(accept=accept), vitals.alive, vitals.ready)
+
+
 @contextmanager
-def watched(address: tuple[str, int], metrics: Metrics, vitals: Vitals) -> Iterator[int]:
+def watched(address: tuple[str, int], answers: Answers) -> Iterator[int]:
     """Answer on a host and port while inside; gives the port. Raises ``OSError``: it is taken."""
-
-    class Asked(_Asked):
-        pass
-
-    Asked.metrics, Asked.vitals = metrics, vitals
-    with ThreadingHTTPServer(address, Asked) as server:
-        server.daemon_threads = True
+    with _Server(address, answers) as server:
         thread = threading.Thread(target=server.serve_forever, name="watch", daemon=True)
         thread.start()
         try:
@@ -44,23 +54,32 @@ def watched(address: tuple[str, int], metrics: Metrics, vitals: Vitals) -> Itera
             thread.join()
 
 
+class _Server(ThreadingHTTPServer):
+    """A thread a request, none of which holds the process up."""
+
+    daemon_threads = True
+
+    def __init__(self, address: tuple[str, int], answers: Answers) -> None:
+        super().__init__(address, _Asked)
+        self.answers = answers
+
+
 class _Asked(BaseHTTPRequestHandler):
     """One request."""
 
-    metrics: Metrics
-    vitals: Vitals
+    server: _Server
     timeout = _SILENT_SECONDS
 
     def do_GET(self) -> None:
         """Answer."""
-        path = self.path.partition("?")[0]
+        path, answers = self.path.partition("?")[0], self.server.answers
         if path == "/metrics":
             accept = self.headers.get("Accept", "")
-            self._say(self.metrics.exposition(accept=accept), content_type(accept))
+            self._say(answers.exposition(accept), content_type(accept))
         elif path == "/healthz":
-            self._tell("alive", self.vitals.alive())
+            self._tell("alive", answers.alive())
         elif path == "/readyz":
-            self._tell("ready", self.vitals.ready())
+            self._tell("ready", answers.ready())
         else:
             self.send_error(HTTPStatus.NOT_FOUND)
 

@@ -67,7 +67,7 @@ async def healthz(asked: Unasked) -> Response:  # noqa: ARG001  refuses what isn
 )
 async def readyz(house: HouseOf, asked: Unasked) -> Response:  # noqa: ARG001
     """For whoever leads requests here: settling goes on, the door is open, the disk has room."""
-    checks = await run_in_threadpool(_checks, house)
+    checks = await run_in_threadpool(ready_checks, house)
     ready = all(checks.values())
     said = {"status": "ready" if ready else "not-ready", "checks": checks}
     return json_response(said, 200 if ready else 503)
@@ -82,7 +82,8 @@ def metrics(request: Request, house: HouseOf) -> Response:
     return Response(house.service.exposition(accept), media_type=content_type(accept))
 
 
-def _checks(house: House) -> dict[str, bool]:
+def ready_checks(house: House) -> dict[str, bool]:
+    """What must hold where uploads can be sent."""
     health = house.service.settling.health()
     root = layout_of(house.store_uri).root
     return {

@@ -18,7 +18,7 @@ from pipeline.json_log import JsonLines
 from pipeline.metrics import Metrics
 from pipeline.stream import vitals as clock
 from pipeline.stream.vitals import Vitals
-from pipeline.stream.watch import watched
+from pipeline.stream.watch import Answers, watched
 from pipeline.stream.worker import Stop, work
 
 OPEN_METRICS = "application/openmetrics-text; version=1.0.0"
@@ -28,7 +28,7 @@ UPLOAD = "01JEXAMP1E0000000000000000"
 @pytest.fixture
 def watching() -> Iterator[tuple[str, Metrics, Vitals]]:
     metrics, vitals = Metrics(), Vitals()
-    with watched(("127.0.0.1", 0), metrics, vitals) as port:
+    with watched(("127.0.0.1", 0), Answers.of(metrics, vitals)) as port:
         yield f"http://127.0.0.1:{port}", metrics, vitals
 
 
