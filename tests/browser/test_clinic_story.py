@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+import zipfile
 
 import pytest
 from playwright.sync_api import expect
@@ -110,6 +111,24 @@ def test_several_files_at_once(visiting: Visiting) -> None:
     expect(lines.nth(1)).to_contain_text("整批退件", timeout=20_000)
     lines.nth(1).locator("a").click()
     expect(visitor.page.locator(".verdict h2")).to_contain_text("整批退件")
+
+
+def test_each_of_an_archive_is_told(visiting: Visiting) -> None:
+    visitor = visiting()
+    visitor.sign_in()
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("好.xml", upload([good_visit(X, PERSON, 411)]))
+        archive.writestr("壞.xml", b"<RECS>")
+    visitor.send(visitor.file("兩個.zip", packed.getvalue()))
+    lines = visitor.page.locator(".sent li")
+    expect(lines).to_have_count(2)
+    expect(lines.nth(0)).to_contain_text("好.xml檢核無誤", timeout=20_000)
+    expect(lines.nth(1)).to_contain_text("壞.xml整批退件", timeout=20_000)
+    lines.nth(1).locator("a").click()
+    expect(visitor.page.locator("h1")).to_contain_text("壞.xml")
+    visitor.page.goto("/uploads")
+    expect(visitor.page.locator(".results").get_by_text("兩個.zip!/壞.xml")).to_be_visible()
 
 
 def test_what_cannot_be_sent_is_told(visiting: Visiting, web: WebHouse) -> None:

@@ -63,6 +63,7 @@ async def state(request: Request, house: HouseOf, session: PageSession, upload_i
     return JSONResponse(
         {
             "waiting": receipt.state == "waiting",
+            "name": shown_name(receipt.row["name"]),
             "tone": said.tone,
             "text": said.zh if lang == "zh" else said.en,
         }

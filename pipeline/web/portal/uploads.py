@@ -17,6 +17,7 @@ from pipeline.web.house import HouseOf
 from pipeline.web.identity import page_of
 from pipeline.web.portal.dates import read_day
 from pipeline.web.portal.page import day_text, language, page
+from pipeline.web.portal.upload import shown_name
 from pipeline.web.portal.verdict_words import row_headline
 from pipeline.web.portal.words import MODES, SHORT_CHANNELS
 from pipeline.web.problems import not_found
@@ -86,7 +87,7 @@ def uploads(
     return page(
         request,
         "uploads.html.j2",
-        rows=[(row, row_headline(row)) for row in found.uploads],
+        rows=[(row, row_headline(row), shown_name(row["name"])) for row in found.uploads],
         sums=found.sums,
         last_day=found.last_day,
         before=before,

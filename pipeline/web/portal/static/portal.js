@@ -46,19 +46,25 @@ async function reloadWhenTold(region) {
 
 /* ---- sending files ---- */
 
-function fileLine(list, file) {
+function fileLine(list, fileName) {
   const line = element("li");
-  const name = element("span", file.name, "file-name");
+  const name = element("span", fileName, "file-name");
   const bar = element("progress");
   const says = element("span", "", "file-says");
   bar.max = 1;
   bar.value = 0;
-  bar.setAttribute("aria-label", file.name);
+  bar.setAttribute("aria-label", fileName);
   line.append(name, bar, says);
   list.append(line);
   return {
     sent(share) {
       bar.value = share;
+    },
+    rename(text) {
+      name.textContent = text;
+    },
+    remove() {
+      line.remove();
     },
     say(text, tone, href) {
       bar.hidden = true;
@@ -93,6 +99,24 @@ function sendFile(form, file, line) {
   });
 }
 
+async function tell(line, place, checking) {
+  line.say(checking, "note", place);
+  const told = await outcomeOf(place);
+  if (told) line.say(told.text, told.tone, place);
+  return told;
+}
+
+/* An archive of several: each is an upload with a verdict and a name of its own. One is asked after
+   the other, as they are settled in that order and a browser keeps few questions open. */
+async function tellEach(list, archive, places, checking) {
+  const lines = places.map((_, n) => fileLine(list, `${archive} ${n + 1}/${places.length}`));
+  lines.forEach((line, n) => line.say(checking, "note", places[n]));
+  for (const [n, place] of places.entries()) {
+    const told = await tell(lines[n], place, checking);
+    if (told?.name) lines[n].rename(told.name);
+  }
+}
+
 async function sendAll(form, section, files) {
   const says = form.dataset;
   const list = one("ul", section);
@@ -102,7 +126,7 @@ async function sendAll(form, section, files) {
   const following = [];
   let places = [];
   for (const file of files) {
-    const line = fileLine(list, file);
+    const line = fileLine(list, file.name);
     if (file.size > Number(says.most)) {
       line.say(says.tooLarge, "bad");
       continue;
@@ -118,13 +142,11 @@ async function sendAll(form, section, files) {
     }
     const taken = answer.response;
     places = places.concat(taken.uploads);
-    line.say(says.checking, "note", taken.uploads[0]);
     if (taken.uploads.length === 1) {
-      following.push(
-        outcomeOf(taken.uploads[0]).then((told) => {
-          if (told) line.say(told.text, told.tone, taken.uploads[0]);
-        }),
-      );
+      following.push(tell(line, taken.uploads[0], says.checking));
+    } else {
+      line.remove();
+      following.push(tellEach(list, file.name, taken.uploads, says.checking));
     }
   }
   button.disabled = false;
