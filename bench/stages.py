@@ -18,8 +18,9 @@ from unittest.mock import patch
 from bench.measure import pin_to_one_core
 from bench.uploads import UploadSet, about
 from pipeline import core, parse, parse_fast, validate
+from pipeline.kernels import logic
 from pipeline.kernels.context import Context
-from pipeline.kernels.run import Program
+from pipeline.kernels.run import Step
 from pipeline.ready import Ready, ready
 from rules import load_plan
 
@@ -93,10 +94,11 @@ def by_operation(chosen: UploadSet, rounds: int) -> Clock:
     batch = parse.parse_many(chosen.payloads).batch
     envelopes = chosen.envelopes
     made = ready(plan)
-    steps = tuple(
-        replace(step, kernel=clock.timed(step.node.op, step.kernel)) for step in made.program.steps
+    stages = tuple(
+        replace(stage, steps=tuple(_timed(step, clock) for step in stage.steps))
+        for stage in made.program.stages
     )
-    watched: Ready = replace(made, program=Program(steps, made.program.readers))
+    watched: Ready = replace(made, program=replace(made.program, stages=stages))
     reading = Context._read  # noqa: SLF001  # the one place where text is read
 
     def read(self: Context, name: str) -> Any:
@@ -104,14 +106,20 @@ def by_operation(chosen: UploadSet, rounds: int) -> Clock:
             return reading(self, name)
 
     validate.validate(batch, plan, envelopes)
+    evaluate = clock.timed("and, or, not", logic.evaluate)
     with (
         patch.object(validate, "ready", lambda _plan: watched),
+        patch.object(logic, "evaluate", evaluate),
         patch.object(Context, "_read", read),
     ):
         for _ in range(rounds):
             with clock.span("(the rest of validate)"):
                 validate.validate(batch, plan, envelopes)
     return clock
+
+
+def _timed(step: Step, clock: Clock) -> Step:
+    return replace(step, kernel=clock.timed(step.node.op, step.kernel))
 
 
 def show(clock: Clock, size: int, rounds: int, most: int) -> None:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from pipeline.columns import FAULT_CODES, Batch, Int32, UInt8
 from pipeline.flood import refuse_floods
-from pipeline.kernels.context import Column, Senders
+from pipeline.kernels.context import Senders
 from pipeline.kernels.run import Program
 from pipeline.limits import LIMITS, Limits
 from pipeline.outcome import Envelope, Findings, Verdict
@@ -26,7 +26,6 @@ from pipeline.places import places
 from pipeline.ready import Ready, ready
 from pipeline.references import NONE, References
 from pipeline.taipei import TAIPEI
-from rules.ops import TRUE
 from rules.plan import Plan
 
 _COLUMNS = [column.name for column in fields(Findings) if column.name != "names"]
@@ -79,15 +78,15 @@ def refused(
     """
     made = ready(plan)
     codes: dict[int, set[str]] = {}
-    for rule, truth in _truths(made.admission, batch, envelopes, references):
-        for upload in np.unique(batch.record_upload[truth == TRUE]).tolist():
+    for rule, rows in _broken(made.admission, batch, envelopes, references):
+        for upload in np.unique(batch.record_upload[rows]).tolist():
             codes.setdefault(upload, set()).add(plan.rules[rule].code)
     return {upload: min(found) for upload, found in codes.items()}
 
 
-def _truths(
+def _broken(
     program: Program, batch: Batch, envelopes: Sequence[Envelope], references: References
-) -> Iterator[tuple[int, Column]]:
+) -> Iterator[tuple[int, Int32]]:
     received = np.array([wall_seconds(envelope) for envelope in envelopes], np.int64)
     return program.broken(batch, received, _senders(envelopes), references, envelopes)
 
@@ -103,15 +102,14 @@ def _run(
     found = [Broken(*(np.empty(0, np.int32) for _ in fields(Broken)))]
     silenced = _silenced(batch, made, envelopes, references)
     size, checked = 0, limits.findings
-    for rule, truth in _truths(made.program, batch, envelopes, references):
-        rows = np.flatnonzero(truth == TRUE).astype(np.int32)
+    for rule, rows in _broken(made.program, batch, envelopes, references):
         record = batch.order_record[rows] if made.on_order[rule] else rows
         heard = silenced[record] <= made.stops[rule]
-        record, rows = record[heard], rows[heard]
-        if len(rows):
-            order = rows if made.on_order[rule] else np.full(len(rows), -1, np.int32)
-            found.append(Broken(np.full(len(rows), rule, np.int32), record, order))
-            size += len(rows)
+        record, kept = record[heard], rows[heard]
+        if len(kept):
+            order = kept if made.on_order[rule] else np.full(len(kept), -1, np.int32)
+            found.append(Broken(np.full(len(kept), rule, np.int32), record, order))
+            size += len(kept)
         if size > checked:
             refuse_floods(batch, np.concatenate([f.record for f in found]), limits)
             checked = 2 * size
@@ -126,8 +124,8 @@ def _silenced(
 ) -> UInt8:
     """Per record what is not heard of it: 0 everything is, 1 stopping rules are, 2 nothing is."""
     silenced = np.zeros(batch.visits.rows, np.uint8)
-    for _, truth in _truths(made.stopping, batch, envelopes, references):
-        silenced[truth == TRUE] = 1
+    for _, rows in _broken(made.stopping, batch, envelopes, references):
+        silenced[rows] = 1
     silenced[batch.faults.record] = 2
     return silenced
 

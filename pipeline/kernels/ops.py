@@ -1,4 +1,5 @@
-"""``KERNELS``: every operation of ``rules.ops`` bound to column work. Here those on whole columns;
+"""``KERNELS``: operations of ``rules.ops`` bound to column work, all but those that join truths
+(see ``circuit``). Here those on whole columns;
 ``on_fields`` has those that read cells, ``on_references`` those that ask reference tables."""
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from pipeline.kernels import orders, truth
 from pipeline.kernels.context import Column, Context
 from pipeline.kernels.on_fields import FIELD_KERNELS, Kernel
 from pipeline.kernels.on_references import REFERENCE_KERNELS
-from rules.ops import FALSE, MAYBE, TRUE
+from rules.ops import FALSE, TRUE
 from rules.plan import Scope
 
 # values
@@ -68,34 +69,6 @@ def _compare(how: int) -> Kernel:
     return kernel
 
 
-def _negated(ctx: Context, column: Column, at: Scope) -> Column:
-    for answer in (FALSE, TRUE):
-        if column is ctx.same(at, answer):
-            return ctx.same(at, 1 - answer)
-    flipped: Column = np.minimum(column ^ 1, MAYBE)
-    return flipped
-
-
-def _not(ctx: Context, _params: Sequence[Any], args: Sequence[Column], at: Scope) -> Column:
-    return _negated(ctx, args[0], at)
-
-
-def _join(loop: Callable[..., int], absorbing: int) -> Kernel:
-    """Kleene and (``absorbing`` FALSE) or or (TRUE)."""
-
-    def kernel(ctx: Context, _params: Sequence[Any], args: Sequence[Column], at: Scope) -> Column:
-        a, b = args
-        decided, neutral = ctx.same(at, absorbing), ctx.same(at, 1 - absorbing)
-        if a is decided or b is decided:
-            return decided
-        if a is neutral or b is neutral:
-            return b if a is neutral else a
-        out = np.empty(ctx.rows(at), np.uint8)
-        return ctx.shared(at, loop(a, b, out), out)
-
-    return kernel
-
-
 # between records and their orders
 
 
@@ -140,9 +113,6 @@ KERNELS: dict[str, Kernel] = {
     "equal": _compare(truth.EQUAL),
     "less": _compare(truth.LESS),
     "less_equal": _compare(truth.LESS_EQUAL),
-    "not": _not,
-    "and": _join(truth.kleene_and, FALSE),
-    "or": _join(truth.kleene_or, TRUE),
     "some": _fold(TRUE),
     "every": _fold(FALSE),
     "count": _count,

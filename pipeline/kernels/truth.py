@@ -28,31 +28,6 @@ def _month(day: int) -> int:
     return (era * 400 + year_of_era) * 12 + march_month + 2
 
 
-@kernel(scalar(u8, u8, u8))
-def kleene_and(a: UInt8, b: UInt8, out: UInt8) -> int:
-    """False where either is false, else unknown where either is unknown."""
-    seen = 0
-    for row in range(out.shape[0]):
-        x, y = int(np.int64(a[row])), int(np.int64(b[row]))
-        answer = 0 if x == 0 or y == 0 else x | y
-        answer = MAYBE if answer > MAYBE else answer
-        out[row] = answer
-        seen |= 1 << answer
-    return seen
-
-
-@kernel(scalar(u8, u8, u8))
-def kleene_or(a: UInt8, b: UInt8, out: UInt8) -> int:
-    """True where either is true, else unknown where either is unknown."""
-    seen = 0
-    for row in range(out.shape[0]):
-        x, y = int(np.int64(a[row])), int(np.int64(b[row]))
-        answer = 1 if x == 1 or y == 1 else x | y
-        out[row] = answer
-        seen |= 1 << answer
-    return seen
-
-
 @kernel(scalar(u16, u8, u8))
 def answer_labels(labels: UInt16, answers: UInt8, out: UInt8) -> int:
     """The answer each label stands for."""
