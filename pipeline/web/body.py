@@ -1,7 +1,8 @@
 """Bodies of requests: how large, how slow and how many at once they may be.
 
 The limits hold for every route, before anything reads the body. Routes that take uploads read it
-piece by piece (``receive_upload``).
+piece by piece (``receive_upload``), and only of who may use them: so the budget of all together
+counts those alone, or nobody's small bodies could use it up.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pipeline.web.budget import CLOSE, Budget
 from pipeline.web.house import House
 from pipeline.web.problems import Problem
 
-MOST_BYTES: Final = 1 << 20  # of a body that is no upload
+MOST_BYTES: Final = 1 << 16  # of a body that is no upload; forms and questions are small
 TAKES_UPLOADS: Final = frozenset({
     "/api/v1/uploads", "/api/v1/checks", "/send", "/try",
     "/V1000/VNHI_Upload", "/V2000/VNHI_Upload",
@@ -49,9 +50,11 @@ class BoundedBody:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        most = self._upload_bytes if scope["path"] in TAKES_UPLOADS else MOST_BYTES
         announced = _announced(Headers(scope=scope))
-        body = _Body(receive, announced, most, self._budget)
+        if scope["path"] in TAKES_UPLOADS:
+            body = _Body(receive, announced, self._upload_bytes, self._budget)
+        else:
+            body = _Body(receive, announced, MOST_BYTES)
 
         async def closing(message: Message) -> None:
             """A large body that nobody reads isn't waited for."""
@@ -63,13 +66,16 @@ class BoundedBody:
         try:
             await self._app(scope, body.receive, closing)
         finally:
-            self._budget.give_back(body.came)
+            body.give_back()
 
 
 class _Body:
-    """The body of one request as it comes. ``announced`` is its size, None where that is open."""
+    """The body of one request as it comes. ``announced`` is its size, None where that is open;
+    ``budget`` is that of uploads, None for what is none."""
 
-    def __init__(self, receive: Receive, announced: int | None, most: int, budget: Budget) -> None:
+    def __init__(
+        self, receive: Receive, announced: int | None, most: int, budget: Budget | None = None
+    ) -> None:
         self._receive = receive
         self._announced = announced
         self._most = most
@@ -77,7 +83,7 @@ class _Body:
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
         self.whole = announced == 0
-        self.came = 0
+        self._came = 0
 
     async def receive(self) -> Message:
         """The next message. Raises ``Problem``: 408 too slow, 413 too large, 503 too many."""
@@ -96,13 +102,19 @@ class _Body:
         return message
 
     def _count(self, size: int) -> None:
-        if self.came + size > self._most:
+        if self._came + size > self._most:
             raise _too_large(self._most)
-        self._budget.take(size)
-        self.came += size
+        if self._budget is not None:
+            self._budget.take(size)
+        self._came += size
+
+    def give_back(self) -> None:
+        """The request is over."""
+        if self._budget is not None:
+            self._budget.give_back(self._came)
 
     def _deadline(self) -> float:
-        at_this_pace = self._began + GRACE_SECONDS + self.came / SLOWEST_BYTES_A_SECOND
+        at_this_pace = self._began + GRACE_SECONDS + self._came / SLOWEST_BYTES_A_SECOND
         return min(self._loop.time() + IDLE_SECONDS, at_this_pace)
 
 

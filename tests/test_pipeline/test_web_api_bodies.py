@@ -7,6 +7,7 @@ import json
 import socket
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 
 import httpx
@@ -124,6 +125,18 @@ def test_bodies_under_way_have_a_budget(web: WebHouse) -> None:
         assert b"/problems/closed" in busy
     assert wait_for(lambda: web.house.budget.held == 0)
     assert sent(web, GOOD).json()["status"] == "done"
+
+
+def test_nobody_uses_up_the_budget_of_uploads(web: WebHouse) -> None:
+    """Bodies of questions are read before who asks is known: they don't count."""
+    with ExitStack() as stack:
+        for _ in range(50):
+            nobody = stack.enter_context(connected(web))
+            nobody.sendall(
+                b"POST /api/v1/visits/search HTTP/1.1\r\nHost: localhost\r\n"
+                b"Content-Type: application/json\r\nContent-Length: 65535\r\n\r\n" + b" " * 65_000
+            )
+        assert sent(web, padded(MOST // 2)).status_code == 202
 
 
 def test_a_slow_body_is_given_up(web: WebHouse, monkeypatch: pytest.MonkeyPatch) -> None:
