@@ -9,6 +9,7 @@ import httpx
 import pytest
 from visit_records import PERSON, SOMEBODY_ELSE, TAIPEI
 from web_house import (
+    AUDITOR,
     INSURER,
     NAMES,
     PASSWORD,
@@ -187,6 +188,19 @@ def test_results_are_listed_by_days(web: WebHouse, many: str) -> None:
     assert client.get("/uploads?from=abc").status_code == 422
     assert client.get("/uploads?from=100/1/1&to=114/1/1").status_code == 422
     assert client.get("/uploads?after=abc").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("who", "address"),
+    [
+        (X, "/uploads?from={0}&to={0}"),
+        (X, "/precheck?as_of={0}"),
+        (AUDITOR, "/insurer/audit?to={0}"),
+    ],
+)
+@pytest.mark.parametrize("day", ["9999-12-31", "2199-12-31", "01/01/01"])
+def test_no_day_is_too_far_away(web: WebHouse, who: str, address: str, day: str) -> None:
+    assert web.browser(who).get(address.format(day)).status_code in (200, 422)
 
 
 def test_signing_in_and_out(web: WebHouse) -> None:

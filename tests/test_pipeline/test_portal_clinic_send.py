@@ -5,8 +5,11 @@ from __future__ import annotations
 import gzip
 import io
 import re
+import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import httpx
@@ -14,6 +17,9 @@ import pytest
 from settling_held import nothing_settled
 from visit_records import PERSON, SOMEBODY_ELSE, upload
 from web_house import INSURER, WebHouse, X, Y, bad_visit, good_visit, hidden_fields
+
+from pipeline.desk.trial import Trials
+from pipeline.report.answer import Answer
 
 TOKEN = re.compile(r'name="csrf" value="([^"]+)"')
 
@@ -114,6 +120,16 @@ def test_a_form_sent_twice_is_taken_once(clinic: httpx.Client) -> None:
     assert anew.headers["location"] != twice[0]
 
 
+def test_what_was_a_precheck_is_sent_officially_from_the_same_page(clinic: httpx.Client) -> None:
+    hidden = hidden_fields(clinic.get("/send").text)
+    for mode, called in (("precheck", "預檢"), ("official", "正式")):
+        answer = clinic.post(
+            "/send", data=hidden | {"mode": mode}, files={"file": ("十.xml", one(10))}
+        )
+        assert answer.status_code == 303
+        assert called in clinic.get(answer.headers["location"]).text
+
+
 def test_a_script_gets_places(clinic: httpx.Client) -> None:
     token = hidden_fields(clinic.get("/send").text)["csrf"]
     answer = clinic.post(
@@ -149,6 +165,19 @@ def test_what_is_no_form_is_told(clinic: httpx.Client) -> None:
         assert answer.status_code in (400, 403)
 
 
+@pytest.mark.parametrize("path", ["/send", "/sign-in"])
+@pytest.mark.parametrize("charset", ["punycode", "unicode_escape", "utf-16"])
+def test_forms_are_in_utf8(clinic: httpx.Client, path: str, charset: str) -> None:
+    """Before anything of them is decoded: some codecs take seconds, or give what is no text."""
+    part = 'Content-Disposition: form-data; name="csrf"\r\n\r\n\\ud800'
+    answer = clinic.post(
+        path,
+        content=f"--x\r\n{part}\r\n--x--\r\n".encode(),
+        headers={"Content-Type": f"multipart/form-data; boundary=x; charset={charset}"},
+    )
+    assert answer.status_code == 400
+
+
 def test_names_show_no_ids(web: WebHouse, clinic: httpx.Client) -> None:
     path = sent(clinic, (f"../{PERSON}<i>.xml", one(10))).headers["location"]
     page = settled(web, clinic, path)
@@ -169,6 +198,39 @@ def test_a_try_out_keeps_nothing(web: WebHouse, clinic: httpx.Client) -> None:
     assert record.fields["M03"] not in answer.text
     web.commit()
     assert kept(web, clinic) == before
+
+
+def test_try_outs_leave_threads_to_what_is_sent(
+    web: WebHouse, clinic: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many a clinic tries at once, few are checked at the same time."""
+    now, most = 0, 0
+    lock = Lock()
+    trial = Trials.trial
+
+    def counting(*asked: Any) -> Answer:
+        nonlocal now, most
+        with lock:
+            now, most = now + 1, max(most, now + 1)
+        time.sleep(0.2)
+        try:
+            return trial(*asked)
+        finally:
+            with lock:
+                now -= 1
+
+    monkeypatch.setattr(Trials, "trial", counting)
+    token = hidden_fields(clinic.get("/try").text)["csrf"]
+
+    def tried(_: int) -> int:
+        return httpx.post(
+            f"{web.url}/try", cookies=dict(clinic.cookies), headers={"X-CSRF-Token": token},
+            files={"file": ("試.xml", one(11))}, timeout=60,
+        ).status_code  # fmt: skip
+
+    with ThreadPoolExecutor(6) as crowd:
+        assert list(crowd.map(tried, range(6))) == [200] * 6
+    assert most == 2
 
 
 def test_a_try_out_takes_one_file(clinic: httpx.Client) -> None:

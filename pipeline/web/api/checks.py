@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated
 
-from anyio import CapacityLimiter
-from anyio.to_thread import run_sync
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
-from pipeline.report.answer import Answer
 from pipeline.web.api.asking import Trying, each_once
 from pipeline.web.api.said import answers, said
 from pipeline.web.api.shapes import Receipt
@@ -19,9 +16,9 @@ from pipeline.web.body import receive_upload
 from pipeline.web.house import HouseOf
 from pipeline.web.identity import ApiCaller
 from pipeline.web.security import add_headers
+from pipeline.web.trials import tried
 
 router = APIRouter(prefix="/api/v1", tags=["checks"], dependencies=[Depends(each_once)])
-_AT_ONCE: Final = CapacityLimiter(2)  # what was sent must not wait for what is only tried
 
 
 @router.post(
@@ -46,7 +43,5 @@ async def check_upload(
     institution = caller.institution
     add_headers(request.scope, house.rates.count("uploads", institution).headers)
     payload = await receive_upload(request, house, asked.name)
-    answer: Answer = await run_sync(
-        house.desk.trial, caller.who, payload, institution, asked.mode, limiter=_AT_ONCE
-    )
+    answer = await tried(house, caller.who, payload, institution, asked.mode)
     return json_response(masked_verdict(answer))

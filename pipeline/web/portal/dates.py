@@ -11,6 +11,7 @@ _PARTED: Final = re.compile(r"(?:民國)?(\d{2,4})[/.\-年](\d{1,2})[/.\-月](\d
 _RUN: Final = re.compile(r"(\d{3,4})(\d{2})(\d{2})")
 _ROC_EPOCH: Final = 1911
 _FIRST_WESTERN_YEAR: Final = 1912
+_LAST_YEAR: Final = 2199  # before clocks and calendars end
 
 
 def read_day(text: str) -> date | None:
@@ -22,6 +23,8 @@ def read_day(text: str) -> date | None:
     year, month, day = map(int, found.groups())
     if year < _FIRST_WESTERN_YEAR:
         year += _ROC_EPOCH
+    if year > _LAST_YEAR:
+        return None
     try:
         return date(year, month, day)
     except ValueError:

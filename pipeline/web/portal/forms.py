@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Annotated, Final
 
 from fastapi import Depends, Request
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData
 from starlette.formparsers import FormParser, MultiPartException, MultiPartParser
 from starlette.responses import Response
@@ -21,7 +21,6 @@ from pipeline.accounts.sessions import Session
 from pipeline.web.identity import CSRF_FIELD, PageSession, check_csrf
 from pipeline.web.problems import Problem
 
-_MOST_BYTES: Final = 64 * 1024
 _MOST_FIELDS: Final = 50
 _BROWSER_COOKIE: Final = "form"
 
@@ -53,10 +52,11 @@ SignedForm = Annotated[Form, Depends(signed_form)]
 
 
 async def read_fields(request: Request) -> FormData:
-    """The fields of a form without files, at most 64 KiB. Raises ``Problem``."""
-    stream = limited(request, _MOST_BYTES)
+    """The fields of a form without files; ``BoundedBody`` bounds it. Raises ``Problem``."""
+    stream = request.stream()
     try:
         if request.headers.get("content-type", "").startswith("multipart/form-data"):
+            require_utf8(request)
             parser = MultiPartParser(request.headers, stream, max_files=0, max_fields=_MOST_FIELDS)
             return await parser.parse()
         return await FormParser(request.headers, stream).parse()
@@ -64,14 +64,15 @@ async def read_fields(request: Request) -> FormData:
         raise Problem("bad-request") from None
 
 
-async def limited(request: Request, most: int) -> AsyncGenerator[bytes]:
-    """A request's body in pieces. Raises ``Problem`` 413 beyond ``most`` bytes."""
-    read = 0
-    async for piece in request.stream():
-        read += len(piece)
-        if read > most:
-            raise Problem("too-large")
-        yield piece
+def require_utf8(request: Request) -> None:
+    """Raise ``Problem`` 400 unless the parts of a form are in UTF-8, as those of our pages are.
+
+    The parser takes any codec by its name: punycode takes seconds for a small field, and some
+    others give what is no text.
+    """
+    _, options = parse_options_header(request.headers.get("content-type"))
+    if options.get(b"charset", b"utf-8").lower() not in (b"utf-8", b"utf8"):
+        raise Problem("bad-request")
 
 
 def text_of(fields: FormData, name: str) -> str:

@@ -83,7 +83,9 @@ async def _take_file(house: House, file: UploadFile, sender: Sender, key: str) -
         try:
             named = replace(sender, name=payload.name)
             tickets.append(
-                await run_in_threadpool(house.service.door.take, payload, named, _key(key, payload))
+                await run_in_threadpool(
+                    house.service.door.take, payload, named, _key(key, named, payload)
+                )
             )
         finally:
             house.budget.give_back(len(payload.data))
@@ -94,11 +96,12 @@ def _next(payloads: Iterator[Payload]) -> Payload | None:
     return next(payloads, None)
 
 
-def _key(key: str, payload: Payload) -> str | None:
-    """A form sent twice by a double click is taken once; with another file it is another."""
+def _key(key: str, sender: Sender, payload: Payload) -> str | None:
+    """A form sent twice by a double click is taken once; with another file or mode it is another:
+    what was a pre-check is sent officially from the same page."""
     if not (key.isascii() and key.isalnum()):
         return None
-    return f"page-{key[:40]}-{payload.sha256.hex()[:_DIGEST_CHARACTERS]}"
+    return f"page-{key[:40]}-{sender.mode}-{payload.sha256.hex()[:_DIGEST_CHARACTERS]}"
 
 
 def _form(

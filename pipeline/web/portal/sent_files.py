@@ -16,7 +16,7 @@ from pipeline.limits import Limits
 from pipeline.unpack import Payload, read_gzip, read_plain, read_zip
 from pipeline.web.house import House
 from pipeline.web.identity import CSRF_FIELD, PageSession, check_csrf
-from pipeline.web.portal.forms import Form
+from pipeline.web.portal.forms import Form, require_utf8
 from pipeline.web.problems import Problem
 
 MOST_FILES: Final = 50
@@ -51,6 +51,7 @@ async def signed_files(request: Request, session: PageSession) -> AsyncIterator[
     header = request.headers.get("x-csrf-token")
     if header is not None:
         check_csrf(session, header)
+    require_utf8(request)
     try:
         fields = await _InMemory(
             request.headers, request.stream(), max_files=MOST_FILES, max_fields=20

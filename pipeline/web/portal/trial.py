@@ -20,6 +20,7 @@ from pipeline.web.portal.shown_findings import chosen, faults
 from pipeline.web.portal.upload import shown_name
 from pipeline.web.portal.verdict_words import headline
 from pipeline.web.problems import not_found
+from pipeline.web.trials import tried
 
 router = APIRouter(include_in_schema=False)
 _NO_FILE: Final = ("file", "請選擇要試檢的檔案", "Choose a file")
@@ -55,7 +56,7 @@ async def trial(
     first = await run_in_threadpool(next, payloads, None)
     if first is None or await run_in_threadpool(next, payloads, None) is not None:
         return _page(request, house, mode, errors=[_ONE_FILE], status=422)
-    answer = await run_in_threadpool(house.desk.trial, who, first, institution, mode)
+    answer = await tried(house, who, first, institution, mode)
     return await run_in_threadpool(_page, request, house, mode, answer=answer)
 
 
