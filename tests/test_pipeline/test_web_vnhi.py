@@ -224,6 +224,11 @@ def test_members_that_are_missing_malformed_or_there_twice(
     assert said["Opcode"] == ""
 
 
+@pytest.mark.parametrize("parts", [[0] * 10_000, [{}] * 10_000, [[[]] * 5_000]])
+def test_a_small_body_does_not_become_a_large_object(clinic: Clinic, parts: list[Any]) -> None:
+    assert clinic.upload(sMrecs=parts)["RtnCode"] == "9999"
+
+
 def test_the_same_key_twice_as_json_allows(client: httpx.Client) -> None:
     body = json.dumps({**Clinic(client).identity, "sType": "ZZ"})
     doubled = body[:-1] + f', "sHospId": "{OURS}"}}'

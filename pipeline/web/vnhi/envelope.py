@@ -21,6 +21,7 @@ _BLANKS: Final = str.maketrans("", "", " \t\r\n")
 _INSTITUTION: Final = re.compile(r"[0-9A-Z]{10}")
 _SAM: Final = re.compile(r"[0-9A-Za-z]{1,12}")
 _MOST_OPCODE: Final = 200
+_MOST_PARTS: Final = 10_000  # of the JSON: each takes far more memory than bytes
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,8 @@ class Members:
     """The members of a request's JSON object, by their names in small letters."""
 
     def __init__(self, body: bytes | bytearray) -> None:
+        if sum(map(body.count, (b",", b"[", b"{"))) > _MOST_PARTS:  # base64 has none of these
+            raise malformed("JSON")
         try:
             text = body.decode("utf-8-sig")
             pairs = json.loads(text, object_pairs_hook=_Pairs)
