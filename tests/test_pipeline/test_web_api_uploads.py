@@ -188,6 +188,9 @@ def test_the_history_of_a_visit(web: WebHouse) -> None:
     assert record.id not in answer.text
     assert PERSON not in answer.text
     problem(web.client(Y).post("/api/v1/visits/search", json=asked), 404)
+    of_y, of_x = web.house.accounts.audit.rows(action="history.seen", limit=2)
+    assert [of_y.institution, of_x.institution] == [Y, X]
+    assert of_y.object == of_x.object == record.id[:6] + "*" * 14
 
 
 def test_the_comparison_is_of_its_institution(web: WebHouse) -> None:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
+from pipeline.report.masking import masked
 from pipeline.report.trace_json import TraceJson
 from pipeline.web.api.asking import Tracing, each_once
 from pipeline.web.api.report_shapes import History
@@ -74,6 +75,7 @@ async def get_visit(
 
 def _history(house: House, caller: Caller, treatment_id: str, asked: Tracing) -> bytes:
     institution = caller.institution
+    shown_id = masked("M15", treatment_id) or ""
+    house.accounts.audit.append(caller.who.id, "history.seen", shown_id, institution)
     trace = house.desk.visit(caller.who, institution, treatment_id, asked.mode)
-    house.accounts.audit.append(caller.who.id, "history.seen", "", institution, {})
     return TraceJson(load_plan(), clear=False, xml=False).write(trace)
