@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import Final
 
@@ -41,6 +41,14 @@ def later_id(upload_id: str) -> str:
         "".join(_ALPHABET[later >> 5 * at & 31] for at in reversed(range(MOMENT_LENGTH)))
         + (upload_id[MOMENT_LENGTH:])
     )
+
+
+def received_of(upload_id: str) -> datetime:
+    """The moment that an id tells, in UTC, to the millisecond."""
+    since = 0
+    for letter in upload_id[:MOMENT_LENGTH]:
+        since = since << 5 | _ALPHABET.index(letter)
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=since)
 
 
 def is_upload_id(text: str) -> bool:

@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.cli.options import store_option, store_uri_of
+from pipeline.cli.options import cluster_of, store_option, store_uri_of
 from pipeline.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pipeline.held import Decision
     from pipeline.lineage.rows import Rows
     from pipeline.lineage.visit import Row
+    from pipeline.outcome import Decision
     from pipeline.report.held_words import HeldUpload
+    from pipeline.stream.topics import Stream
 
 _NOT_AS_ASKED = 1
 _STATUS = {"release": "done", "drop": "dropped"}
@@ -160,12 +161,19 @@ def _decide(
     from pipeline.cli.stored import answers_from_store
     from pipeline.held import decide_held
     from pipeline.report.receipt_files import ReceiptFolder
+    from pipeline.store.layout import layout_of
+    from pipeline.stream.topics import stream_of
     from rules import load_plan
 
     compile_if_cold()
     asked = [held.upload["upload_id"] for held in _told(_rows(uri), upload_ids, looking=not yes)]
     if not yes:
         _confirm(_rows(uri), asked, decision)
+    stream = stream_of(layout_of(uri))
+    if stream is not None:
+        return _tell(
+            _decide_in(stream, settings, uri, asked, decision, by, receipts), decision, shape
+        )
     stored = partial(answers_from_store, uri, settings)
     folder = ReceiptFolder(receipts, stored) if receipts is not None else None
     try:
@@ -184,6 +192,22 @@ def _decide(
             err=True,
         )
     return _tell(before, decision, shape)
+
+
+def _decide_in(
+    stream: Stream, settings: Settings, uri: str, upload_ids: Sequence[str], decision: Decision,
+    by: str | None, receipts: Path | None,
+) -> dict[str, str]:  # fmt: skip
+    """Have the workers of a stream carry a decision out; its Kafka is that of the environment."""
+    from pipeline.store.layout import layout_of
+    from pipeline.stream.decider import Decider
+
+    if receipts is not None:
+        raise click.UsageError(
+            "串流的回條由 worker merge --receipts 寫出 the workers of a stream write its receipts"
+        )
+    decider = Decider(cluster_of(None, settings), stream, layout_of(uri))
+    return decider.decide(upload_ids, decision, by)
 
 
 def _confirm(rows: Rows, upload_ids: Sequence[str], decision: Decision) -> None:

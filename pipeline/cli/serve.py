@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.cli.options import metrics_options, store_option
+from pipeline.cli.options import cluster_of, cluster_options, metrics_options, store_option
 from pipeline.settings import Settings
 
 if TYPE_CHECKING:
     from pipeline.cli.demo import SignIn
+    from pipeline.stream.broker import Cluster
     from pipeline.web.house import Doorway, House
     from pipeline.web.server import Listening
 
@@ -41,7 +42,8 @@ class Network(click.ParamType[str]):
 
 @dataclass(frozen=True)
 class Serving:
-    """How the service is started; ``demo`` whether sign-ins are made up and shown."""
+    """How the service is started; ``demo`` whether sign-ins are made up and shown, ``cluster``
+    that of the stream in front of which it stands, if it does."""
 
     store_uri: str
     host: str
@@ -50,10 +52,12 @@ class Serving:
     demo: bool
     doorway: Doorway
     watch: tuple[str, int] | None
+    cluster: Cluster | None
 
 
 @click.command("serve", short_help="網頁服務：API 與入口網站 the web service: API and portal")
 @store_option
+@cluster_options
 @click.option("--host", default="127.0.0.1", show_default=True, help="監聽位址 to listen at.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True)
 @click.option("--tls-cert", type=_file, help="憑證 certificate (PEM), with --tls-key.")
@@ -75,6 +79,7 @@ class Serving:
 def command(
     settings: Settings,
     store_uri: str | None,
+    bootstrap: str | None,
     host: str,
     port: int,
     tls_cert: Path | None,
@@ -91,18 +96,23 @@ def command(
     未指定資料庫時使用 make run 的示範資料。Without a store it shows the samples of make run.
     以 SIGTERM 或 Ctrl-C 停止：已收下的上傳檢核完畢並寫入後才結束。
     SIGTERM or Ctrl-C stop it: what was taken in is settled and committed first.
+    指定 Kafka 時只收件與回覆，由 worker 檢核與寫入，可同時執行多個。
+    With Kafka it takes uploads in and answers, any number side by side; workers do the rest.
 
     \b
     Examples:
       nhi-upload serve
       nhi-upload serve --store ./store --tls-cert cert.pem --tls-key key.pem --host 0.0.0.0
       nhi-upload serve --store ./store --host 0.0.0.0 --behind-proxy 10.0.0.0/8 --upkeep 03:30
+      nhi-upload serve --store ./store --bootstrap-servers localhost:9092
     """
+    cluster = cluster_of(bootstrap, settings) if bootstrap or settings.bootstrap_servers else None
     uri, shows = _store(store_uri, settings, demo)
     _check(host, tls_cert, tls_key, proxies, upkeep, shows)
+    _check_stream(uri, cluster, upkeep)
     doorway = _doorway(host, proxies, bool(tls_cert), settings)
     watch = None if metrics_port is None else (metrics_host, metrics_port)
-    serving = Serving(uri, host, commit_seconds, upkeep, shows, doorway, watch)
+    serving = Serving(uri, host, commit_seconds, upkeep, shows, doorway, watch, cluster)
     return _serve(settings, serving, port, (tls_cert, tls_key))
 
 
@@ -143,6 +153,20 @@ def _check(
             f"Others can reach {host}: passwords and patients' data must not travel in clear. Give "
             "--tls-cert and --tls-key, or let a proxy speak https and name it by --behind-proxy."
         )
+
+
+def _check_stream(uri: str, cluster: Cluster | None, upkeep: str | None) -> None:
+    """Raise ``click.UsageError`` for a stream without Kafka, or what its workers do."""
+    from pipeline.store.layout import layout_of
+    from pipeline.stream.topics import stream_of
+
+    if cluster is None and stream_of(layout_of(uri)) is not None:
+        raise click.UsageError(
+            f"{uri} 的上傳由串流收件，請指定 --bootstrap-servers takes its uploads from a stream; "
+            "name Kafka with --bootstrap-servers"
+        )
+    if cluster is not None and upkeep is not None:
+        raise click.UsageError("資料表由 worker merge --upkeep 維護 the workers do the upkeep")
 
 
 def _is_loopback(host: str) -> bool:
@@ -201,6 +225,7 @@ def _open_and_serve(settings: Settings, serving: Serving, listening: Listening) 
         serving.doorway,
         commit_seconds=serving.commit_seconds,
         tell=lambda message: click.echo(message, err=True),
+        cluster=serving.cluster,
     ) as house:
         shown = sign_ins(house.accounts, serving.store_uri) if serving.demo else []
         app = create_app(house)

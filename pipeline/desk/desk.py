@@ -134,8 +134,7 @@ class Desk:
         """Release or drop a held upload; gives the status it had before, which stays if that was
         not ``held``. Raises ``NotThereError``, also for auditors."""
         row = self._receipts.row(who, upload_id)
-        settling, uri = self._service.settling, self._tables.store_uri
-        return decide_held(who, row, decision, settling, uri, self._settings)
+        return decide_held(who, row, decision, self._service)
 
     def health(self, who: Who) -> Health:
         """Whether the service does its work."""

@@ -166,7 +166,11 @@ class Overview:
         rows = Rows(self._tables.store_uri, "official", tables=self._tables)
         waiting = {row["upload_id"]: row for row in rows.held_uploads()}
         holds = {row["upload_id"]: row for row in rows.held(waiting)}
-        return [HeldUpload(row, [holds[name]], {}) for name, row in waiting.items()]
+        return [
+            HeldUpload(row, [holds[name]], {})
+            for name, row in waiting.items()
+            if self._uploads.is_held(name)
+        ]
 
     def _beginning(self, code: str) -> tuple[str, ...]:
         if not _CODE.fullmatch(code):

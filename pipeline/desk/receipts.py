@@ -117,9 +117,9 @@ class Receipts:
 
     def _answer(self, who: Who, row: Row) -> Answer:
         """The answer: what is in memory unless something was decided of the upload since."""
+        if row["redelivery_of"]:
+            return self._answer(who, self.row(who, row["redelivery_of"]))
         told = self._outcomes.answer(row["upload_id"])
         if told is not None and told.status == row["status"]:
             return told
-        if row["redelivery_of"]:
-            row = self.row(who, row["redelivery_of"])
         return self._stored.answer(row)

@@ -1,19 +1,16 @@
-"""What the desk asks of the service that takes uploads in: ``pipeline.intake.service``."""
+"""What the desk asks of the service that takes uploads in: ``pipeline.intake.service``, or
+``pipeline.stream.service`` where others check and merge."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import Future
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import pyarrow as pa
 
+from pipeline.outcome import Decision
 from pipeline.report.answer import Answer
-from pipeline.store.store import Store
 from pipeline.stored import Row
-
-T = TypeVar("T")
 
 
 class Outcomes(Protocol):
@@ -67,10 +64,7 @@ class SettlingHealth(Protocol):
 
 
 class Settling(Protocol):
-    """Who holds the store."""
-
-    def ask(self, question: Callable[[Store], T], /) -> Future[T]:
-        """Have something done on the open store, between batches, and committed."""
+    """Who decides what becomes of uploads."""
 
     def health(self) -> SettlingHealth:
         """How settling is."""
@@ -85,4 +79,8 @@ class Service(Protocol):
 
     @property
     def settling(self) -> Settling:
-        """Who holds the store."""
+        """Who decides what becomes of them."""
+
+    def decide(self, upload_id: str, decision: Decision, by: str, /) -> str:
+        """Release or drop a held upload; gives the status it had before, which stays if that was
+        not ``held``."""

@@ -54,6 +54,11 @@ class Uploads:
             return told
         return self.stored(upload_id) or told  # what was held may be decided since
 
+    def is_held(self, upload_id: str) -> bool:
+        """Whether nothing is decided yet of an upload that the tables have as held."""
+        told = self._outcomes.row(upload_id)
+        return told is None or told["status"] == HELD
+
     def stored(self, upload_id: str) -> Row | None:
         """One upload as the tables have it."""
         chosen = self._scan().filter(pl.col("upload_id") == upload_id).collect()

@@ -80,6 +80,33 @@ class Outcomes:
         return upload_id in self._failed
 
     @property
+    def count_waiting(self) -> int:
+        """How many are not decided, those we failed on left out."""
+        with self._lock:
+            return len(self._waiting) - len(self._failed & self._waiting.keys())
+
+    @property
+    def bytes_waiting(self) -> int:
+        """Their plain bytes."""
+        with self._lock:
+            return sum(o.size for i, o in self._waiting.items() if i not in self._failed)
+
+    @property
+    def has_uncommitted(self) -> bool:
+        """Whether something is told that the tables may lack."""
+        return bool(self._uncommitted)
+
+    def taken_in(self, upload_id: str) -> Taken | None:
+        """An upload that waits."""
+        return self._waiting.get(upload_id)
+
+    @property
+    def oldest_waiting(self) -> Taken | None:
+        """The first of them."""
+        with self._lock:
+            return next((o for i, o in self._waiting.items() if i not in self._failed), None)
+
+    @property
     def failures(self) -> int:
         """How many uploads we failed on."""
         return len(self._failed)
@@ -176,9 +203,12 @@ class Outcomes:
     # ---- told by the door and by settling -------------------------------------------------------
 
     def taken(self, uploads: Iterable[Taken]) -> None:
-        """These wait to be settled."""
+        """These wait to be settled, but for what is told already."""
         with self._lock:
-            self._waiting.update((one.upload_id, one) for one in uploads)
+            for one in uploads:
+                if one.upload_id not in self._told:
+                    self._waiting[one.upload_id] = one
+                    self._failed.discard(one.upload_id)
 
     def started(self, waiting: Iterable[Taken], failed: Iterable[Taken]) -> None:
         """The store was opened: these wait, and those we failed on; what was told and is neither
@@ -193,10 +223,15 @@ class Outcomes:
         self.committed(told - waits)
 
     def settled(self, settled: Settled) -> set[str]:
-        """What became of a batch, but for what failed; tells those who wait. Gives those of which
-        nothing was told before."""
-        told = told_of(settled)
+        """What became of a batch, but for what failed; as ``tell``."""
+        return self.tell(told_of(settled))
+
+    def tell(self, told: Mapping[str, Told]) -> set[str]:
+        """What became of some uploads; tells those who wait. Gives those of which nothing was told
+        before, or that were held."""
         with self._lock:
+            for one in [one for one in told if self._is_decided(one, told[one])]:
+                self._told.pop(one)[0].uncommitted.discard(one)
             new = {one: outcome for one, outcome in told.items() if one not in self._told}
             self._check_told(told.keys() - new.keys(), told)
             size = sum(outcome.size for outcome in new.values())
@@ -209,6 +244,12 @@ class Outcomes:
                 self._failed.discard(one)
         self._watchers.wake(told)
         return set(new)
+
+    def _is_decided(self, upload_id: str, told: Told) -> bool:
+        """Whether it was held, and is so no more."""
+        before = self._told.get(upload_id)
+        held = before is not None and before[1].row["status"] == "held"
+        return held and told.row["status"] != "held"
 
     def _check_told(self, again: Iterable[str], told: Mapping[str, Told]) -> None:
         """What was told stands; that settling it again comes to the same is told to the operator
@@ -233,6 +274,19 @@ class Outcomes:
             for batch in [batch for batch in self._uncommitted if not batch.uncommitted]:
                 self._commit(batch)
 
+    def recorded(self, through: int) -> None:
+        """The tables have everything up to a place in the order."""
+        with self._lock:
+            known = self._told.items()
+            self.committed([one for one, (_, told) in known if told.row["sequence"] <= through])
+            settled = [
+                one for one, taken in self._waiting.items()
+                if taken.number <= through and one not in self._failed
+            ]  # fmt: skip
+            for one in settled:
+                del self._waiting[one]
+        self._watchers.wake(settled)
+
     def forget_committed(self) -> None:
         """Rows of the tables may have been changed: they tell from now on."""
         with self._lock:
@@ -250,4 +304,5 @@ class Outcomes:
         batch, _ = self._recent.popitem(last=False)
         self._recent_bytes -= batch.size
         for upload_id in batch.upload_ids:
-            del self._told[upload_id]
+            if upload_id in self._told and self._told[upload_id][0] is batch:
+                del self._told[upload_id]

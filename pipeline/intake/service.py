@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.archive import read_archived
+from pipeline.held import decide
 from pipeline.intake.door import Clock, Door
 from pipeline.intake.log import IntakeLog, intake_path
 from pipeline.intake.outcomes import Outcomes
@@ -20,10 +21,12 @@ from pipeline.intake.recovery import means_of
 from pipeline.intake.settling import COMMIT_SECONDS, Settling
 from pipeline.intake.sitting import Sitting
 from pipeline.intake.waiting import Waiting
+from pipeline.limits import Limits
 from pipeline.metrics import Metrics, Waits
+from pipeline.outcome import Decision
 from pipeline.settings import Settings
 from pipeline.store.layout import layout_of
-from pipeline.store.store import WAIT_SECONDS, open_store
+from pipeline.store.store import WAIT_SECONDS, Store, open_store
 from rules import load_plan
 from rules.plan import Plan
 
@@ -43,12 +46,32 @@ class Service:
     settling: Settling
     metrics: Metrics
     plan: Plan
+    store_uri: str
+    limits: Limits
 
     def exposition(self, accept: str = "") -> bytes:
         """The metrics as Prometheus reads them, in the form it accepts."""
         health = self.settling.health()
         waits = Waits(health.waiting, health.waiting_bytes, health.oldest_seconds)
         return self.metrics.exposition(waits, accept)
+
+    def decide(self, upload_id: str, decision: Decision, by: str) -> str:
+        """Release or drop a held upload, between two batches; gives the status it had before, which
+        stays if that was not ``held``. Raises what ``pipeline.held.decide`` raises."""
+
+        def decided(store: Store) -> str:
+            before = decide(
+                store, self.store_uri, [upload_id], decision, self.plan, by=by, limits=self.limits
+            )
+            return before[upload_id]
+
+        return self.settling.ask(decided).result()
+
+    def keep_in_shape(self) -> tuple[int, int]:
+        """Compact and vacuum the tables now; what comes in meanwhile is settled afterwards. Gives
+        how many files fewer there are, and how many were removed."""
+        asked = self.settling.ask(lambda store: store.keep_in_shape(), reopens=True)
+        return asked.result()
 
 
 @contextmanager
@@ -85,7 +108,7 @@ def open_service(
     settling.start()
     with _short_turns():
         try:
-            yield Service(door, outcomes, settling, metrics, plan)
+            yield Service(door, outcomes, settling, metrics, plan, str(store_uri), settings.limits)
         finally:
             settling.stop()
 

@@ -32,6 +32,7 @@ from pipeline.errors import PipelineError
 MOST_MESSAGE_BYTES: Final = 128 << 20  # an upload's records may all be one person's
 _FLUSH_SECONDS: Final = 60.0
 _LAG_SECONDS: Final = 1.0
+_POLL_SECONDS: Final = 0.02
 _LINGER: Final = 0.002  # seconds to wait for more once something came
 _RETENTION: Final = "-1"  # of what recovery reads; ops/RUNBOOK.md says when to shorten it
 
@@ -152,10 +153,28 @@ class Sender:
         left = self._producer.flush(_FLUSH_SECONDS)
         failed, self._failed = self._failed, None
         if left or failed:
-            raise BrokerError(
-                f"Kafka 未確認收到（{failed or '逾時'}）",
-                f"Kafka has not confirmed what was sent ({failed or 'timeout'})",
+            raise _unconfirmed(failed)
+
+    def deliver(self, topic: str, partition: int, value: bytes, seconds: float) -> int:
+        """Send a message and wait until the cluster has it; gives its offset.
+
+        Raises ``BrokerError``: then it may be there or not.
+        """
+        heard = list[tuple[KafkaError | None, Message]]()
+        try:
+            self._producer.produce(
+                topic, value, None, partition, lambda *told: heard.append(told)
             )
+        except (KafkaException, BufferError) as error:
+            raise _refused(error) from error
+        until = time.monotonic() + seconds
+        while not heard and time.monotonic() < until:
+            self._producer.poll(_POLL_SECONDS)  # whoever polls hears for all
+        failed, message = heard[0] if heard else (None, None)
+        offset = message.offset() if message is not None and failed is None else None
+        if offset is None:
+            raise _unconfirmed(failed)
+        return offset
 
     def _heard(self, error: KafkaError | None, _: Message) -> None:
         if error is not None:
@@ -323,10 +342,15 @@ def _faults() -> Iterator[None]:
         ) from error
 
 
-def _refused(error: KafkaException) -> BrokerError:
+def _refused(error: KafkaException | BufferError) -> BrokerError:
+    why = error.args[0].name() if isinstance(error, KafkaException) else "full"
+    return BrokerError(f"Kafka 不接受訊息（{why}）", f"Kafka does not take a message ({why})")
+
+
+def _unconfirmed(error: KafkaError | None) -> BrokerError:
     return BrokerError(
-        f"Kafka 不接受訊息（{error.args[0].name()}）",
-        f"Kafka does not take a message ({error.args[0].name()})",
+        f"Kafka 未確認收到（{error or '逾時'}）",
+        f"Kafka has not confirmed what was sent ({error or 'timeout'})",
     )
 
 

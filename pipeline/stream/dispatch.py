@@ -108,13 +108,13 @@ class Dispatcher:
                 self._twins.passed(message.offset)
                 continue
             first = self._twins.first(message.offset, claim)
-            if first and first[0].says != claim.says:  # its sender was told that it isn't taken
+            if first and not first.same:  # its sender was told that it isn't taken
                 continue
             if self._last <= self._recorded:
                 continue
             self._ahead.add(self._last, claim.size)
             size += claim.size
-            repeats = (first[0].upload_id, first[1]) if first else None
+            repeats = (first.upload_id, self._stream.sequence_of(first.offset)) if first else None
             header = replace(claim, repeats=repeats).header()
             way = self._stream.way_of(self._last)
             self._send(way, pack(CLAIM, header | {"sequence": self._last}))

@@ -22,8 +22,10 @@ PART, CHECKED, MARK = "part", "checked", "mark"
 @dataclass(frozen=True)
 class Checked:
     """What the check came to for one upload: its row of ``uploads`` as if nothing were merged, and
-    its rows of ``findings``. ``first``: the sequence of the upload that it repeats. ``decision``: of
-    a held upload, as in ``Claim``; the row is that of the upload as it is taken now."""
+    its rows of ``findings``. ``first``: the sequence of the upload that it repeats.
+
+    ``decision``: as in ``Claim``; the row is that of the upload as it is taken now.
+    """
 
     row: dict[str, Any]
     findings: pa.Table | None

@@ -51,7 +51,8 @@ def stage(
     if stored:
         store.stage("uploads", upload_rows(stored))
     decisions.stage()
-    store.reach(max((row["sequence"] for row in [*stored, *decisions.replaced.values()]), default=0))
+    for row in (*stored, *decisions.replaced.values()):
+        store.reach(row["sequence"])
     merged = _merged_findings(store, parts)
     findings, told = decisions.findings([one for _, one in checked], merged)
     store.stage("findings", findings)

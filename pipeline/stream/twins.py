@@ -7,8 +7,8 @@ That one may repeat another in turn; the recorder tells of the upload that was t
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
-from typing import Final
+from collections import deque
+from typing import Final, NamedTuple
 
 from pipeline.stream.broker import BrokerError, Cluster, Reader
 from pipeline.stream.messages import Claim, PoisonError, claim_of
@@ -19,34 +19,62 @@ _MOST: Final = 10_000
 _PATIENCE: Final = 30.0
 
 
+class First(NamedTuple):
+    """The claim that another repeats. ``same``: that one says the same; else it is taken by nobody,
+    an Idempotency-Key having been used twice."""
+
+    offset: int
+    upload_id: str
+    same: bool
+
+
+class _Sent(NamedTuple):
+    offset: int
+    upload_id: str
+    says: int
+    again: int
+
+
 class Recent:
     """PURE: the claims of the last ``reach`` offsets."""
 
     def __init__(self, reach: int) -> None:
         self._reach = reach
-        self._order = deque[tuple[int, str]]()
-        self._by_twin = defaultdict[str, deque[tuple[int, Claim]]](deque)
+        self._order = deque[str]()
+        self._by_twin: dict[str, tuple[_Sent, ...]] = {}
 
-    def first(self, offset: int, claim: Claim) -> tuple[int, Claim] | None:
-        """The first that a claim repeats, and its offset; claims in order of offsets.
+    def known(self, claim: Claim) -> First | None:
+        """The first that a claim would repeat if it came next.
 
-        What we failed on and is sent ``again`` repeats no earlier attempt; others repeat it. One
-        that says something else (an Idempotency-Key used twice) is taken by nobody.
+        What we failed on and is sent ``again`` repeats no earlier attempt; others repeat it.
         """
-        while self._order and self._order[0][0] < offset - self._reach:
-            at, twin = self._order.popleft()
-            here = self._by_twin[twin]
-            if here and here[0][0] == at:
-                here.popleft()
-            if not here:
+        here = self._by_twin.get(claim.twin, ())
+        attempt = max((one.again for one in here), default=-1)
+        first = next((one for one in here if one.again == attempt >= claim.again), None)
+        if first is None:
+            return None
+        return First(first.offset, first.upload_id, first.says == hash(claim.says))
+
+    def first(self, offset: int, claim: Claim) -> First | None:
+        """The first that a claim repeats; claims in order of offsets."""
+        self._forget(offset - self._reach)
+        found = self.known(claim)
+        if found is None or found.same:
+            sent = _Sent(offset, claim.upload_id, hash(claim.says), claim.again)
+            self._by_twin[claim.twin] = (*self._by_twin.get(claim.twin, ()), sent)
+            self._order.append(claim.twin)
+        return found
+
+    def _forget(self, before: int) -> None:
+        while self._order:
+            here = self._by_twin[self._order[0]]
+            if here[0].offset >= before:
+                return
+            twin = self._order.popleft()
+            if len(here) > 1:
+                self._by_twin[twin] = here[1:]
+            else:
                 del self._by_twin[twin]
-        here = self._by_twin[claim.twin]
-        attempt = max((one.again for _, one in here), default=-1)
-        first = next((one for one in here if one[1].again == attempt >= claim.again), None)
-        if first is None or first[1].says == claim.says:
-            here.append((offset, claim))
-            self._order.append((offset, claim.twin))
-        return first
 
 
 class Twins:
@@ -59,15 +87,16 @@ class Twins:
         self._recent = Recent(reach)
         self._next: int | None = None
 
-    def first(self, offset: int, claim: Claim) -> tuple[Claim, int] | None:
-        """The claim that a claim repeats, and its sequence; ``None`` if it is new. Claims in order
-        of offsets. Raises ``BrokerError``."""
+    def first(self, offset: int, claim: Claim) -> First | None:
+        """What a claim repeats, ``None`` if it is new. Claims in order of offsets.
+
+        Raises ``BrokerError``.
+        """
         if self._next != offset:
             self._next = None
             self._recent = self._read_back(offset)
         self._next = offset + 1
-        found = self._recent.first(offset, claim)
-        return None if found is None else (found[1], self._stream.sequence_of(found[0]))
+        return self._recent.first(offset, claim)
 
     def passed(self, offset: int) -> None:
         """An offset at which no claim could be read."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pipeline.accounts.accounts import Accounts
     from pipeline.desk.desk import Desk
     from pipeline.intake.service import Service
+    from pipeline.stream.service import StreamService
 
 
 def now() -> datetime:
@@ -46,7 +47,7 @@ class House:
 
     settings: Settings
     store_uri: str
-    service: Service
+    service: Service | StreamService
     desk: Desk
     accounts: Accounts
     doorway: Doorway = field(default_factory=Doorway)

@@ -45,6 +45,5 @@ def keep_in_shape(house: House) -> None:
 
     Raises what ``Store.keep_in_shape`` raises.
     """
-    asked = house.service.settling.ask(lambda store: store.keep_in_shape(), reopens=True)
-    fewer, removed = asked.result()
+    fewer, removed = house.service.keep_in_shape()
     _log.info("upkeep: %d files fewer, %d removed", fewer, removed)
