@@ -15,7 +15,7 @@ import pyarrow as pa
 from pipeline.changes import Changes, GoneRows, NewRows
 from pipeline.store.committer import Committer
 from pipeline.store.current import CurrentTables
-from pipeline.store.delta import file_schema
+from pipeline.store.delta import TableCommit, file_schema
 from pipeline.store.opening import open_tables
 
 Version = tuple[str, int]  # key, sequence
@@ -28,6 +28,14 @@ def tables_of(store: Path) -> Iterator[Committer]:
     """The tables of a store, new or not, opened for writing."""
     with open_tables(store, buckets=2) as committer:
         yield committer
+
+
+def put_visits(committer: Committer, versions: Iterable[Version]) -> None:
+    """Commit made-up versions, as a batch of uploads would."""
+    tables = current_visits(committer)
+    tables.apply(changes([], versions))
+    tables.freeze()
+    committer.commit(lambda batch: [*tables.write(batch), TableCommit("uploads", ())])
 
 
 def current_visits(committer: Committer) -> CurrentTables:

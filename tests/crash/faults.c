@@ -24,7 +24,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum deed { NONE, KILL_BEFORE, KILL_AFTER, TEAR, FAIL_FROM, FAIL_ONCE, SHORTEN };
+enum deed { NONE, KILL_BEFORE, KILL_AFTER, TEAR, FAIL_FROM, FAIL_ONCE, SHORTEN, STOP_BEFORE };
 enum kind { CREATE = 1, WRITE, TRUNCATE, RENAME, LINK, UNLINK, MKDIR, RMDIR, SYNC, MAP, SYNC_ALL };
 
 #define MOST_ROOTS 4
@@ -141,6 +141,7 @@ static int begin(enum kind kind) {
     seen++;
     int hit = seen == at;
     if (hit && (deed == KILL_BEFORE || (deed == TEAR && kind != WRITE))) die();
+    if (hit && deed == STOP_BEFORE) kill(getpid(), SIGSTOP);
     if ((hit && deed == FAIL_ONCE) || (seen >= at && deed == FAIL_FROM)) {
         if (error_number != ENOSPC || (kind != UNLINK && kind != RMDIR)) {
             errno = error_number;

@@ -32,6 +32,7 @@ class Deed(IntEnum):
     FAIL_FROM = 4
     FAIL_ONCE = 5
     SHORTEN = 6  # half of a write is made, and told
+    STOP_BEFORE = 7  # the process is stopped, until somebody lets it go on
 
 
 @dataclass(frozen=True)

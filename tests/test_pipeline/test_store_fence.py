@@ -9,11 +9,10 @@ from threading import Event, Thread, current_thread
 
 import polars as pl
 import pytest
-from store_tables import changes, current_visits
+from store_tables import put_visits
 
 from pipeline.errors import StoreBusyError, StoreWriteError
-from pipeline.store.committer import Committer
-from pipeline.store.delta import DeltaTables, TableCommit
+from pipeline.store.delta import DeltaTables
 from pipeline.store.journal import Journal
 from pipeline.store.lease import StoreLostError
 from pipeline.store.opening import open_tables
@@ -27,14 +26,6 @@ STOPS: dict[str, tuple[type, str, int]] = {
     "before the second table": (DeltaTables, "commit", 2),
     "before it is forgotten": (Journal, "forget", 1),
 }
-
-
-def put(committer: Committer, versions: list[tuple[str, int]]) -> None:
-    """Commit these versions."""
-    tables = current_visits(committer)
-    tables.apply(changes([], versions))
-    tables.freeze()
-    committer.commit(lambda batch: [*tables.write(batch), TableCommit("uploads", ())])
 
 
 class Stopped:
@@ -63,7 +54,7 @@ class Stopped:
         try:
             with open_tables(store, recording=True, wait_seconds=5) as committer:
                 self._open = True
-                put(committer, OLD)
+                put_visits(committer, OLD)
         except BaseException as fault:
             self.fault = fault
 
@@ -94,15 +85,15 @@ def test_one_that_hangs_writes_nothing_when_it_wakes(stopped: Stopped, tmp_path:
     with open_tables(store, recording=True, wait_seconds=0.2) as committer:
         before = keys(store)
         assert before in (set(), {"k1", "k2"})
-        put(committer, NEW)
+        put_visits(committer, NEW)
         stopped.go.set()
         stopped.thread.join(30)
         assert stopped.was_done or isinstance(stopped.fault, StoreWriteError)
-        put(committer, [("k5", 5)])
+        put_visits(committer, [("k5", 5)])
     with open_tables(store, wait_seconds=0.2) as committer:
         assert keys(store) == before | {"k3", "k4", "k5"}
         assert not list((store / "journal").iterdir())
-        put(committer, [("k6", 6)])
+        put_visits(committer, [("k6", 6)])
     assert keys(store) == before | {"k3", "k4", "k5", "k6"}
 
 
@@ -111,7 +102,7 @@ def test_one_that_wakes_before_the_next_commits(stopped: Stopped, tmp_path: Path
     with open_tables(store, recording=True, wait_seconds=0.2) as committer:
         stopped.go.set()
         stopped.thread.join(30)
-        put(committer, NEW)
+        put_visits(committer, NEW)
     assert keys(store) in ({"k3", "k4"}, {"k1", "k2", "k3", "k4"})
 
 
@@ -130,7 +121,7 @@ def test_nobody_but_a_recorder_takes(tmp_path: Path) -> None:
         pytest.raises(StoreBusyError),
         open_tables(tmp_path / "store", wait_seconds=0.1),
     ):
-        put(committer, NEW)
+        put_visits(committer, NEW)
 
 
 def test_who_was_taken_from_is_told(tmp_path: Path) -> None:
@@ -140,6 +131,6 @@ def test_who_was_taken_from_is_told(tmp_path: Path) -> None:
             open_tables(tmp_path / "store", recording=True, wait_seconds=0.1)
         )
         with pytest.raises(StoreLostError):
-            put(first, OLD)
-        put(second, NEW)
+            put_visits(first, OLD)
+        put_visits(second, NEW)
     assert keys(tmp_path / "store") == {"k3", "k4"}
