@@ -121,10 +121,13 @@ class Received(NamedTuple):
 
 
 class Sender:
-    """Produces; ``flush`` returns when the cluster has everything. Any thread may use it."""
+    """Produces; ``flush`` returns when the cluster has everything. Any thread may use it.
 
-    def __init__(self, cluster: Cluster) -> None:
-        self._cluster = cluster
+    ``patience``: seconds that it waits for the cluster.
+    """
+
+    def __init__(self, cluster: Cluster, patience: float = _FLUSH_SECONDS) -> None:
+        self._patience = patience
         self._producer = Producer(
             cluster.of({
                 "enable.idempotence": True, "acks": "all", "linger.ms": 2,
@@ -150,7 +153,7 @@ class Sender:
     def flush(self) -> None:
         """Wait until everything is with the cluster. Raises ``BrokerError``: then it may be there
         or not, and is to be sent again."""
-        left = self._producer.flush(_FLUSH_SECONDS)
+        left = self._producer.flush(self._patience)
         failed, self._failed = self._failed, None
         if left or failed:
             raise _unconfirmed(failed)
@@ -162,9 +165,7 @@ class Sender:
         """
         heard = list[tuple[KafkaError | None, Message]]()
         try:
-            self._producer.produce(
-                topic, value, None, partition, lambda *told: heard.append(told)
-            )
+            self._producer.produce(topic, value, None, partition, lambda *told: heard.append(told))
         except (KafkaException, BufferError) as error:
             raise _refused(error) from error
         until = time.monotonic() + seconds
@@ -283,11 +284,11 @@ class Reader:
                     behind[place.partition] = max(high - place.offset, 0)
         return behind
 
-    def bounds(self, partition: int) -> tuple[int, int]:
+    def bounds(self, partition: int, patience: float = _FLUSH_SECONDS) -> tuple[int, int]:
         """The offsets of the first message that is kept and of the next to come."""
         with _faults():
             low, high = self._consumer.get_watermark_offsets(
-                TopicPartition(self._topic, partition), timeout=_FLUSH_SECONDS
+                TopicPartition(self._topic, partition), timeout=patience
             )
         return int(low), int(high)
 

@@ -23,7 +23,15 @@ from pipeline.ingest import find_files, read_uploads
 from pipeline.metrics import Metrics
 from pipeline.run import RunOptions, run
 from pipeline.store.layout import layout_of
-from pipeline.stream.broker import Cluster, Reader, Received, Sender
+from pipeline.stream.broker import (
+    MOST_MESSAGE_BYTES,
+    BrokerError,
+    Cluster,
+    Reader,
+    Received,
+    Sender,
+    make_topics,
+)
 from pipeline.stream.dispatch import MOST, Dispatcher
 from pipeline.stream.messages import pack, unpack
 from pipeline.stream.objects import Objects
@@ -33,7 +41,7 @@ from pipeline.stream.publish import How, claim_for, publish, publish_failed
 from pipeline.stream.recorder import Pace
 from pipeline.taipei import TAIPEI
 from rules import load_plan
-from tests.kafka.server import Broker, broker
+from tests.kafka.server import Broker, broker, free_port
 from tests.oracle.replay_tables import expected, read, stored
 
 WORKERS = [run_validate, run_merge, run_merge]
@@ -294,6 +302,31 @@ def test_a_claim_that_comes_twice_is_one_upload(options: Options) -> None:
     rows = read(Path(options.store_uri), "uploads").sort("sequence").to_dicts()
     first = claim_for(payload_of(one), how).upload_id
     assert [(row["sequence"], row["redelivery_of"]) for row in rows] == [(1, None), (4, first)]
+
+
+def test_topics_are_made_once_and_never_of_another_size(options: Options) -> None:
+    stream = open_stream(options)
+    assert open_stream(options) == stream
+    with pytest.raises(BrokerError, match="8"):
+        make_topics(options.cluster, {stream.topic("uploads"): 9}, 1)
+
+
+def test_a_broker_that_is_not_there_is_told(tmp_path: Path) -> None:
+    nobody = Cluster(f"127.0.0.1:{free_port()}", {"socket.connection.setup.timeout.ms": "1000"})
+    with Reader(nobody, "intake") as reader:
+        assert reader.read(1, 0.2) == []
+        with pytest.raises(BrokerError):
+            reader.bounds(0, patience=1.0)
+    sender = Sender(nobody, patience=1.0)
+    sender.send("intake", 0, b"claim")
+    with pytest.raises(BrokerError):
+        sender.flush()
+
+
+def test_a_message_beyond_all_bounds_is_told(options: Options) -> None:
+    sender = Sender(options.cluster)
+    with pytest.raises(BrokerError, match="MSG_SIZE_TOO_LARGE"):
+        sender.send(open_stream(options).topic("records"), 0, bytes(MOST_MESSAGE_BYTES + 1))
 
 
 def test_marks_of_strangers_are_no_barrier(options: Options) -> None:
