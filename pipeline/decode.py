@@ -34,6 +34,7 @@ _WIDE = {
     b"<\x00": "UTF-16",
     b"\x00\x00": "UTF-32",
 }
+_PACKED = {b"\x1f\x8b": "gzip", b"PK": "zip"}
 _UTF8_BOM = b"\xef\xbb\xbf"
 
 
@@ -56,6 +57,10 @@ def decode(payload: bytes, *, utf8: bool = False, limits: Limits = LIMITS) -> De
         return refusal_at(payload, "Y001", 0, "檔案是空的", "the file is empty")
     if wide := _WIDE.get(payload[:2]):
         return _not_big5(payload, 0, f"檔案是 {wide}", f"the file is {wide}")
+    if packed := _PACKED.get(payload[:2]):
+        return _not_big5(
+            payload, 0, f"檔案是沒有解開的 {packed}", f"the file is {packed}, still packed"
+        )
     start = 0
     if payload.startswith(_UTF8_BOM):
         if not utf8:
@@ -73,12 +78,10 @@ def decode(payload: bytes, *, utf8: bool = False, limits: Limits = LIMITS) -> De
     wrong = _first_wrong(payload, encoding)
     if wrong is not None:
         shown, name = payload[wrong : wrong + 2].hex(" ").upper(), _NAMES[encoding]
-        return _not_big5(
-            payload,
-            wrong,
-            f"位元組 {shown} 不是 {name} 字元",
-            f"bytes {shown} are no {name} character",
-        )
+        zh, en = f"位元組 {shown} 不是 {name} 字元", f"bytes {shown} are no {name} character"
+        if encoding == "big5" and _first_wrong(payload, "utf-8") is None:
+            zh, en = f"{zh}，檔案看來是 UTF-8", f"{en}; the file looks like UTF-8"
+        return _not_big5(payload, wrong, zh, en)
     return Decoded(encoding, body)
 
 

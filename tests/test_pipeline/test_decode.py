@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+
 import pytest
 
 from pipeline.decode import Decoded, decode
@@ -130,3 +132,11 @@ def test_size_limit() -> None:
     refusal = decode(b"<RECS>" + b" " * 15, limits=limits)
     assert isinstance(refusal, Refusal)
     assert refusal.code == "Z001"
+
+
+def test_what_a_wrong_file_is_is_told() -> None:
+    """Bytes of another encoding mean little to whoever has to save the file again."""
+    assert "看來是 UTF-8" in refused(BODY.encode()).detail_zh
+    assert "UTF-8" not in refused((BODY + "許").encode() + b"\xff").detail_zh
+    assert "gzip" in refused(gzip.compress(BODY.encode())).detail_zh
+    assert "zip" in refused(b"PK\x03\x04" + BODY.encode()).detail_en
