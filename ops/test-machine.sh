@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # What the tests need besides Python: a Chromium for the browser tests, a PostgreSQL server for those
 # of the accounts, and, where Java and Maven are, Apache Kafka for those of the stream (elsewhere they
-# use the compatible broker among the Python packages). Does nothing where they are; installs
-# Debian's where it may; else says what to do.
+# use the compatible broker among the Python packages); where Go is, what reads alerts and compose
+# files (elsewhere those tests are skipped). Does nothing where they are; installs Debian's where it
+# may; else says what to do.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -11,6 +12,24 @@ if command -v java >/dev/null && command -v mvn >/dev/null && ! compgen -G '.ven
     mvn -q -f tests/kafka/pom.xml dependency:copy-dependencies \
         -DoutputDirectory="$PWD/.venv/kafka" -DincludeScope=runtime ||
         echo "without Apache Kafka: the tests of the stream use the compatible broker" >&2
+fi
+
+# Built in the module's own folder, since its go.mod has what "go install" doesn't take.
+build() { # program module@version package
+    local dir
+    dir=$(go mod download -json "$2" | sed -n 's/^\t"Dir": "\(.*\)",\?$/\1/p')
+    (cd "$dir" && go build -buildvcs=false -o "$tools/$1" "$3")
+}
+tools="$PWD/.venv/tools"
+if command -v go >/dev/null; then
+    mkdir -p "$tools"
+    command -v promtool >/dev/null || [ -x "$tools/promtool" ] || {
+        echo "building promtool for the tests: some minutes, once"
+        build promtool github.com/prometheus/prometheus@v0.308.0 ./cmd/promtool
+    } || echo "without promtool: the alerts are not tried" >&2
+    [ -x "$tools/compose-spec" ] ||
+        build compose-spec github.com/compose-spec/compose-go/v2@v2.16.2 ./cmd ||
+        echo "without compose-spec: the compose file is not read by a client" >&2
 fi
 
 wanted=()

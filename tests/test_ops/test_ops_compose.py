@@ -28,7 +28,7 @@ def checked_by() -> list[str]:
     ).returncode:  # fmt: skip
         return ["docker", "compose", "-f", str(FILE), "config", "--quiet"]
     if found := shutil.which("compose-spec", path=TOOLS):
-        return [found, str(FILE)]
+        return [found, "-no-interpolation", str(FILE)]
     pytest.skip("neither docker compose nor Go to build its reader is on this machine")
 
 
