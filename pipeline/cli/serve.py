@@ -64,7 +64,8 @@ class Serving:
 @click.option("--tls-key", type=_file, help="私鑰 its private key (PEM).")
 @click.option(
     "--behind-proxy", "proxies", type=Network(), multiple=True,
-    help="前方代理的網段 network of the proxy in front, which speaks https.",
+    help="前方代理的位址或網段（只含代理） address or network of the proxy in front, which speaks "
+    "https, and of nobody else: what comes from there is believed.",
 )  # fmt: skip
 @click.option(
     "--commit-seconds", type=click.FloatRange(0.1, 3600), default=60.0, show_default=True,
@@ -103,7 +104,7 @@ def command(
     Examples:
       nhi-upload serve
       nhi-upload serve --store ./store --tls-cert cert.pem --tls-key key.pem --host 0.0.0.0
-      nhi-upload serve --store ./store --host 0.0.0.0 --behind-proxy 10.0.0.0/8 --upkeep 03:30
+      nhi-upload serve --store ./store --host 0.0.0.0 --behind-proxy 10.1.2.3 --upkeep 03:30
       nhi-upload serve --store ./store --bootstrap-servers localhost:9092
     """
     cluster = cluster_of(bootstrap, settings) if bootstrap or settings.bootstrap_servers else None

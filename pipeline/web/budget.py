@@ -1,4 +1,4 @@
-"""Bytes that requests under way hold in memory, all together."""
+"""Bytes that uploads under way hold in memory, all together."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _RETRY: Final = {"Retry-After": "5"}
 
 
 class Budget:
-    """Bytes that all requests under way may hold together. For one event loop."""
+    """Bytes that all uploads under way may hold together. For one event loop."""
 
     def __init__(self, most: int) -> None:
         self._most = most

@@ -55,7 +55,7 @@ class House:
 
     @cached_property
     def budget(self) -> Budget:
-        """Bytes that the requests under way hold."""
+        """Bytes that the uploads under way hold."""
         return Budget(self.settings.request_bytes_budget)
 
     @cached_property
