@@ -34,10 +34,6 @@ class RecordView:
         """How many records the upload has."""
         return len(self.answer.verdicts)
 
-    def lines_of(self, finding: int) -> list[int]:
-        """The lines that a finding marks, by its place in ``findings``."""
-        return sorted({one.line for one in self.marked if finding in one.findings})
-
 
 def record_view(receipts: Receipts, who: Who, upload_id: str, record: int) -> RecordView:
     """A record by its number. Raises ``NotThereError``, also where the upload was refused."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal, cast
+from typing import Final, cast
 from urllib.parse import quote
 
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
 from pipeline.accounts.who import Who
+from pipeline.outcome import Decision
 from pipeline.report.held_words import HeldUpload
 from pipeline.web.house import House, HouseOf
 from pipeline.web.portal.insurer import Insurer, InsurerForm
@@ -18,7 +19,6 @@ from pipeline.web.portal.words import SHORT_CHANNELS
 from pipeline.web.problems import not_found
 
 router = APIRouter(include_in_schema=False)
-Decision = Literal["release", "drop"]
 _DONE: Final[dict[Decision, str]] = {"release": "released", "drop": "dropped"}
 _MOST_REASON: Final = 300
 _LEAST_REASON: Final = 5
