@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -22,6 +23,8 @@ from pipeline.upload_ids import upload_id_of
 _log = logging.getLogger(__name__)
 
 TOGETHER = 200  # uploads between two waits for the cluster
+TOGETHER_BYTES = 64 << 20
+_AT_ONCE = 16  # uploads under way to the disk, which syncs many in the time of one
 
 
 @dataclass(frozen=True)
@@ -53,21 +56,17 @@ def publish(
 
     Raises ``StoreWriteError``, ``BrokerError``: what was given is sent, the rest may be sent again.
     """
-    waiting: list[str] = []
-    for payload in uploads:
-        claim = claim_for(payload, how)
-        if payload.refusal is None:
-            objects.keep(claim.sha256, payload.data)
-        sender.send(stream.topic("intake"), 0, pack_claim(claim))
-        facts = {"upload_id": claim.upload_id}
-        _log.debug("published", extra={"facts": facts})
-        waiting.append(claim.upload_id)
-        if len(waiting) >= TOGETHER:
+    with ThreadPoolExecutor(_AT_ONCE, "archive") as pool:
+        for lot in _lots(uploads):
+            claims = [claim_for(payload, how) for payload in lot]
+            whole = [pair for pair in zip(claims, lot, strict=True) if pair[1].refusal is None]
+            list(pool.map(lambda pair: objects.keep(pair[0].sha256, pair[1].data), whole))
+            for claim in claims:
+                sender.send(stream.topic("intake"), 0, pack_claim(claim))
+                facts = {"upload_id": claim.upload_id}
+                _log.debug("published", extra={"facts": facts})
             sender.flush()
-            yield from waiting
-            waiting = []
-    sender.flush()
-    yield from waiting
+            yield from (claim.upload_id for claim in claims)
 
 
 def publish_failed(
@@ -87,3 +86,16 @@ def publish_failed(
         sender.send(stream.topic("intake"), 0, pack_claim(claim))
     sender.flush()
     return [claim.upload_id for claim in left]
+
+
+def _lots(uploads: Iterable[Payload]) -> Iterator[Sequence[Payload]]:
+    """Uploads in order, as many together as memory bears."""
+    lot, size = list[Payload](), 0
+    for payload in uploads:
+        lot.append(payload)
+        size += len(payload.data)
+        if len(lot) >= TOGETHER or size >= TOGETHER_BYTES:
+            yield lot
+            lot, size = [], 0
+    if lot:
+        yield lot
