@@ -140,14 +140,14 @@ def _files(layout: Layout, name: str, batch: int, columns: Columns) -> Iterator[
     filled = [columns.get(f.name, _filler(f, count)) for f in schema]
     table = pa.table(filled, schema=schema)
     if name == "history":
-        yield write_data_file(layout.table(name), f"{batch:08d}-0000", table, {})
+        yield write_data_file(layout.table_files(name), f"{batch:08d}-0000", table, {})
         return
     month = "visit_month" if name == "visits" else "issued_month"
     for bucket in range(BUCKETS):
         part = table.filter(pc.equal(columns["bucket"], bucket))
         if len(part):
             place = {month: columns[month][0].as_py(), "bucket": str(bucket)}
-            yield write_data_file(layout.table(name), f"{batch:08d}-{bucket:04d}", part, place)
+            yield write_data_file(layout.table_files(name), f"{batch:08d}-{bucket:04d}", part, place)
 
 
 def _filler(field: pa.Field, count: int) -> Any:

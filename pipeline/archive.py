@@ -2,6 +2,7 @@
 
     raw/pack-000001.zst    members end to end: a header and a zstd frame
     raw/index.sqlite       SHA-256 → pack, offset, sizes; can be rebuilt from the packs
+    raw/objects/           uploads that came by a stream, each a frame of its own
 
 Bytes are durable when ``sync`` returns; only then does the index name them. What a crash leaves
 behind the last indexed member is cut off at the next opening. The same bytes are kept once.
@@ -58,11 +59,30 @@ def read_archived(folder: Path, digest: bytes) -> bytes:
     except sqlite3.OperationalError:  # no archive yet
         place = None
     if place is None:
-        raise KeyError(digest.hex())
+        return _read_object(folder / object_name(digest.hex()), digest)
     with _pack_path(folder, place.pack).open("rb") as pack:
         pack.seek(place.offset + _HEADER.size)
         frame = pack.read(place.stored)
     return _plain(frame, place.plain, digest)
+
+
+def object_name(digest: str) -> str:
+    """Where the bytes of an upload are that came by a stream: a frame of its own, since there are
+    many writers (``pipeline.stream.objects``)."""
+    return f"objects/{digest[:2]}/{digest}.zst"
+
+
+def unpacked(frame: bytes, digest: bytes) -> bytes:
+    """What is in a frame of its own. Raises ``StoreUnusableError`` if it is damaged."""
+    return _plain(frame, 0, digest)  # the frame tells its size
+
+
+def _read_object(path: Path, digest: bytes) -> bytes:
+    try:
+        frame = path.read_bytes()
+    except FileNotFoundError:
+        raise KeyError(digest.hex()) from None
+    return unpacked(frame, digest)
 
 
 def compress(payloads: Iterable[bytes]) -> list[bytes]:

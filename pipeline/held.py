@@ -14,7 +14,6 @@ from typing import Protocol
 
 import pyarrow.compute as pc
 
-from pipeline.archive import read_archived
 from pipeline.core import Processed, process_many
 from pipeline.decided import (
     STATUS,
@@ -33,6 +32,7 @@ from pipeline.reference.kept import read_snapshot
 from pipeline.results import Receipted, finding_rows, upload_row
 from pipeline.settle import Merger, Publish
 from pipeline.store.layout import layout_of
+from pipeline.store.raw import read_upload
 from pipeline.store.store import Store
 from rules.plan import Plan
 
@@ -130,7 +130,7 @@ def _judged(store_uri: str, row: Row, plan: Plan, limits: Limits) -> tuple[Proce
     envelope = Envelope(
         row["received_at"], row["institution"], row["channel"], row["mode"], row["name"] or ""
     )
-    payload = read_archived(layout.raw, bytes.fromhex(row["sha256"]))
+    payload = read_upload(layout, bytes.fromhex(row["sha256"]))
     processed = process_many(
         [payload], [envelope], plan, utf8=row["encoding"] == "utf-8", limits=limits,
         references=read_snapshot(layout),

@@ -9,7 +9,6 @@ from typing import Any, Final
 
 import polars as pl
 
-from pipeline.archive import read_archived
 from pipeline.errors import UnknownUploadError
 from pipeline.limits import Limits
 from pipeline.report.answer import Answer
@@ -18,6 +17,7 @@ from pipeline.report.register_words import Received
 from pipeline.report.stored import stored_answer
 from pipeline.store.kept import KeptTables
 from pipeline.store.layout import layout_of
+from pipeline.store.raw import read_upload
 from pipeline.taipei import TAIPEI
 from rules import load_plan
 from rules.registrations import load_registration_plan
@@ -48,7 +48,7 @@ class StoredUploads:
 
     def __init__(self, tables: KeptTables, limits: Limits) -> None:
         self._tables = tables
-        self._raw = layout_of(tables.store_uri).raw
+        self._layout = layout_of(tables.store_uri)
         self._limits = limits
 
     def row(self, upload_id: str) -> Row:
@@ -84,7 +84,7 @@ class StoredUploads:
     def payload(self, row: Row) -> bytes | None:
         """An upload's bytes; ``None`` where nothing could be unpacked, so nothing was kept."""
         try:
-            return read_archived(self._raw, bytes.fromhex(row["sha256"]))
+            return read_upload(self._layout, bytes.fromhex(row["sha256"]))
         except KeyError:
             return None
 

@@ -18,7 +18,8 @@ from typing import Final
 from pipeline.errors import StoreUnusableError
 from pipeline.intake.taken import COLUMNS, NAMES, Taken, moment_of, row_of, taken_of
 from pipeline.store.failures import write_failures
-from pipeline.store.layout import Layout, sync_folder
+from pipeline.store.files import sync_folder
+from pipeline.store.layout import Layout
 
 FORMAT: Final = 1
 KEPT: Final = timedelta(days=190)

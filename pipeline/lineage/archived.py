@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 
-from pipeline.archive import read_archived
 from pipeline.lineage.visit import Row, Span, Visit
 from pipeline.report.answer import Source
 from pipeline.report.stored import stored_source
+from pipeline.store.layout import Layout
+from pipeline.store.raw import read_upload
 
 _CODECS = {"big5": "cp950", "utf-8": "utf-8"}
 _ORDER_END = b"</MB2"  # no second byte of a Big5 pair is "<" or "/"
@@ -81,10 +81,10 @@ class Archived:
         return int(np.asarray(self.source.batch.start)[0])
 
 
-def open_archived(raw: Path, row: Row) -> Archived | None:
+def open_archived(layout: Layout, row: Row) -> Archived | None:
     """An upload's bytes from the archive; ``None`` where nothing could be unpacked, so nothing was
     kept. Raises ``StoreUnusableError`` if they are damaged."""
     try:
-        return Archived(row, read_archived(raw, bytes.fromhex(row["sha256"])))
+        return Archived(row, read_upload(layout, bytes.fromhex(row["sha256"])))
     except KeyError:
         return None

@@ -156,7 +156,7 @@ class Rows:
 
     def archived(self, upload: Row) -> Archived | None:
         """An upload's bytes; ``None`` where there are none."""
-        return open_archived(self._layout.raw, upload)
+        return open_archived(self._layout, upload)
 
     def _of_key(self, visit: Visit, months: Iterable[str]) -> pl.Expr:
         chosen = (pl.col("visit_key") == visit.key) & pl.col("visit_month").is_in(

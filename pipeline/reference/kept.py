@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,8 +20,11 @@ from pipeline.errors import StoreUnusableError
 from pipeline.reference.columns import schema_of, table_from, version_of
 from pipeline.reference.read_csv import read_csv
 from pipeline.references import References
-from pipeline.store.layout import Layout, sync_folder, write_durably
+from pipeline.store.files import Files
+from pipeline.store.layout import Layout
 from schemas.reference import REFERENCE_TABLES
+
+_SNAPSHOT: Final = "snapshot.json"
 
 
 @dataclass(frozen=True)
@@ -39,48 +43,49 @@ def load_file(layout: Layout, name: str, file: Path) -> Loaded:
     """
     rows = read_csv(REFERENCE_TABLES[name], file.read_bytes(), str(file))
     version = version_of(rows)
-    path = _path(layout, name, version)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not path.exists():
+    files, path = _files(layout), _path(name, version)
+    files.at(name).make()
+    if not files.has(path):
         buffer = io.BytesIO()
         pq.write_table(rows, buffer, compression="zstd")
-        write_durably(path, buffer.getvalue())
-        sync_folder(_folder(layout))
+        files.write(path, buffer.getvalue())
+        files.sync_names()
     in_force = snapshot(layout) | {name: version}
-    write_durably(_folder(layout) / "snapshot.json", json.dumps(in_force, indent=1).encode())
+    files.write(_SNAPSHOT, json.dumps(in_force, indent=1).encode())
     return Loaded(name, version, rows.num_rows)
 
 
 def snapshot(layout: Layout) -> dict[str, str]:
     """The version in force of each table; empty where none was loaded."""
-    path = _folder(layout) / "snapshot.json"
+    files = _files(layout)
     try:
-        found = json.loads(path.read_bytes())
+        found = json.loads(files.read(_SNAPSHOT))
     except FileNotFoundError:
         return {}
     except ValueError as error:
-        raise _damaged(path) from error
+        raise _damaged(files, _SNAPSHOT) from error
     return {str(name): str(version) for name, version in found.items()}
 
 
 def loaded(layout: Layout) -> list[Loaded]:
     """The tables in force."""
     return [
-        Loaded(name, version, pq.read_metadata(_path(layout, name, version)).num_rows)
+        Loaded(name, version, _count(_files(layout), _path(name, version)))
         for name, version in sorted(snapshot(layout).items())
     ]
 
 
 def read_snapshot(layout: Layout, versions: Mapping[str, str] | None = None) -> References:
     """The tables in force, or those of a snapshot of before. Raises ``StoreUnusableError``."""
-    tables = {}
+    tables, files = {}, _files(layout)
     for name, version in (snapshot(layout) if versions is None else versions).items():
         declared = REFERENCE_TABLES.get(name)
-        path = _path(layout, name, version)
+        path = _path(name, version)
         try:
-            rows = pq.read_table(path)
+            with files.open(path) as file:
+                rows = pq.read_table(file)
         except (OSError, pa.ArrowInvalid) as error:
-            raise _damaged(path) from error
+            raise _damaged(files, path) from error
         if declared is None or rows.schema.names != schema_of(declared).names:
             raise StoreUnusableError(
                 f"參考表 {name} 是另一版程式載入的，請重新載入",
@@ -90,15 +95,21 @@ def read_snapshot(layout: Layout, versions: Mapping[str, str] | None = None) -> 
     return References(tables)
 
 
-def _folder(layout: Layout) -> Path:
-    return layout.root / "reference"
+def _count(files: Files, path: str) -> int:
+    with files.open(path) as file:
+        return int(pq.read_metadata(file).num_rows)
 
 
-def _path(layout: Layout, name: str, version: str) -> Path:
-    return _folder(layout) / name / f"{version}.parquet"
+def _files(layout: Layout) -> Files:
+    return layout.files.at("reference")
 
 
-def _damaged(path: Path) -> StoreUnusableError:
+def _path(name: str, version: str) -> str:
+    return f"{name}/{version}.parquet"
+
+
+def _damaged(files: Files, name: str) -> StoreUnusableError:
+    path = f"{files.uri}/{name}"
     return StoreUnusableError(
         f"參考表 {path} 毀損，請重新載入", f"The reference table {path} is damaged; load it again"
     )

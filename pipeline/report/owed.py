@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from pipeline.store.layout import sync_folder
+from pipeline.store.files import sync_folder
 from pipeline.upload_ids import LENGTH
 
 OWED: Final = "owed"

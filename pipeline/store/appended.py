@@ -15,7 +15,7 @@ from pipeline.store.layout import Layout
 
 def append(layout: Layout, name: str, batch: int, rows: pa.Table) -> TableCommit:
     """Write files for new rows of a table, one a partition."""
-    folder, files = layout.table(name), list[DataFile]()
+    folder, files = layout.table_files(name), list[DataFile]()
     partition_by = table_of(name).partition_by
     for count, (partition, part) in enumerate(_partitions(rows, partition_by)):
         plain = part.select(file_schema(name).names).cast(file_schema(name))

@@ -21,15 +21,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
 import pyarrow.compute as pc
 
-from pipeline.store.datafiles import folders_of
 from pipeline.store.delta import ALL_TABLES, DeltaTables, TableCommit
+from pipeline.store.epochs import Epoch
 from pipeline.store.failures import write_failures
 from pipeline.store.journal import Entry, Journal
-from pipeline.store.layout import Layout, StoreConfig, sync_folder
+from pipeline.store.layout import Layout, StoreConfig
 from pipeline.store.lease import Lease
 
 Write = Callable[[int], Sequence[TableCommit]]
@@ -40,13 +39,17 @@ class Committer:
     """What writes the tables of an open store. Whoever makes one holds the store's lock."""
 
     def __init__(
-        self, layout: Layout, config: StoreConfig, tables: DeltaTables, lease: Lease | None = None
+        self,
+        layout: Layout,
+        config: StoreConfig,
+        tables: DeltaTables,
+        lease: Lease | Epoch | None = None,
     ) -> None:
         self.layout = layout
         self.config = config
         self.tables = tables
         self._lease = lease
-        self._journal = Journal(layout.journal)
+        self._journal = Journal(layout.files.at("journal"))
         self._recover()
         self.batch = tables.committed("uploads")
 
@@ -74,7 +77,8 @@ class Committer:
                 entry = Entry(batch, tuple(commits), offsets or {})
                 self._journal.record(entry)
             except BaseException:
-                if not self._journal.holds(batch):  # else the next opening needs the files
+                # Else the next opening needs the files, or sees to them.
+                if self.layout.files.fails_for_sure and not self._journal.holds(batch):
                     self._sweep(batch)
                 raise
             # Step 5: the tables
@@ -95,11 +99,9 @@ class Committer:
 
     def _sync_names(self, commits: Sequence[TableCommit]) -> None:
         """Make the names of new data files durable, their bytes are."""
-        folders = set[Path]()
-        for commit in commits:
-            folders |= folders_of(self.layout.table(commit.table), commit.added)
-        for folder in sorted(folders):
-            sync_folder(folder)
+        self.layout.files.at("tables").sync_names(
+            f"{commit.table}/{file.path}" for commit in commits for file in commit.added
+        )
 
     def _bring(self, entry: Entry) -> None:
         now = int(time.time() * 1000)
@@ -146,6 +148,8 @@ class Committer:
 
     def _sweep(self, batch: int) -> None:
         """Remove the data files of a batch that came to nothing."""
-        for path in (self.layout.root / "tables").rglob(f"{batch:08d}-*.parquet"):
-            path.unlink(missing_ok=True)
+        tables = self.layout.files.at("tables")
+        for name in tables.all_names():
+            if name.rpartition("/")[2].startswith(f"{batch:08d}-"):
+                tables.remove(name)
         self._journal.abandon()

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
-from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
@@ -15,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.errors import StoreUnusableError
+from pipeline.store.files import Files, now_ms
 
 BOUNDED: Final = frozenset({"upload_id", "sequence", "visit_date", "sha256", "batch"})
 """Columns whose smallest and largest value Delta is told, so that readers can skip files."""
@@ -40,7 +38,7 @@ class DataFile:
     high: int = ANY_SEQUENCE
 
 
-def write_data_file(table: Path, stem: str, rows: pa.Table, partition: dict[str, str]) -> DataFile:
+def write_data_file(table: Files, stem: str, rows: pa.Table, partition: dict[str, str]) -> DataFile:
     """Write rows (without partition columns) as one file and make its bytes durable.
 
     Measured on visits and orders: dictionaries cost a third more time and make files no smaller
@@ -48,38 +46,31 @@ def write_data_file(table: Path, stem: str, rows: pa.Table, partition: dict[str,
     """
     folder = "/".join(f"{name}={value}" for name, value in partition.items())
     path = f"{folder}/{stem}.parquet" if folder else f"{stem}.parquet"
-    target = table / path
-    target.parent.mkdir(parents=True, exist_ok=True)
     bounded = [name for name in rows.column_names if name in BOUNDED]
-    with target.open("wb") as file:
+    with table.writing(path) as file:
         pq.write_table(
             rows, file, compression="zstd", compression_level=1, use_dictionary=False,
             write_statistics=bounded,
         )  # fmt: skip
-        file.flush()
-        os.fsync(file.fileno())
-        found = os.fstat(file.fileno())
+        size = file.tell()
     low, high = _sequences(rows)
-    modified = int(found.st_mtime * 1000)
-    return DataFile(
-        path, found.st_size, len(rows), partition, _stats(rows), modified, low, high
-    )  # fmt: skip
+    return DataFile(path, size, len(rows), partition, _stats(rows), now_ms(), low, high)
 
 
-def read_data_file(table: Path, path: str, schema: pa.Schema) -> pa.Table:
+def read_data_file(table: Files, path: str, schema: pa.Schema) -> pa.Table:
     """These columns of a data file; those that are younger than the file are null.
 
     Raises ``StoreUnusableError`` where the file is damaged or lost.
     """
     try:
-        with (table / path).open("rb") as file:
+        with table.open(path) as file:
             parquet = pq.ParquetFile(file)
             there = set(parquet.schema_arrow.names)
             rows = parquet.read(columns=[name for name in schema.names if name in there])
     except (FileNotFoundError, pa.ArrowException) as error:
         raise StoreUnusableError(
-            f"{table.name} 的檔案 {path} 遺失或毀損，請由備份還原，再執行 nhi-upload store verify",
-            f"{path} of {table.name} is lost or damaged; restore it from a backup, "
+            f"{table.uri} 的檔案 {path} 遺失或毀損，請由備份還原，再執行 nhi-upload store verify",
+            f"{path} of {table.uri} is lost or damaged; restore it from a backup, "
             "then run nhi-upload store verify",
         ) from error
     columns = [
@@ -89,17 +80,6 @@ def read_data_file(table: Path, path: str, schema: pa.Schema) -> pa.Table:
         for field in schema
     ]
     return pa.table(columns, schema=schema)
-
-
-def folders_of(table: Path, files: Iterable[DataFile]) -> set[Path]:
-    """Every folder whose names must be durable for new files to be found: to the table's own."""
-    folders = {table, table.parent}
-    for file in files:
-        folder = (table / file.path).parent
-        while folder != table:
-            folders.add(folder)
-            folder = folder.parent
-    return folders
 
 
 def _sequences(rows: pa.Table) -> tuple[int, int]:

@@ -50,7 +50,7 @@ class Group:
     def __init__(self, layout: Layout, names: Sequence[str]) -> None:
         self.names = tuple(names)
         self._by = table_of(names[0]).partition_by
-        self._folders = tuple(layout.table(name) for name in names)
+        self._folders = tuple(layout.table_files(name) for name in names)
         self._schemas = tuple(file_schema(name) for name in names)
 
     def committed(self, tables: DeltaTables) -> dict[Place, list[FileGroup]]:

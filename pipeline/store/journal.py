@@ -7,16 +7,16 @@ journal/00000012.json   a batch's commits, until every table has it
 from __future__ import annotations
 
 import json
-import os
-import secrets
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from typing import Final
 
 from pipeline.errors import StoreUnusableError
 from pipeline.store.datafiles import DataFile
 from pipeline.store.delta import TableCommit
-from pipeline.store.layout import sync_folder, write_durably
+from pipeline.store.files import Files
+
+_OPEN: Final = "open"
 
 
 @dataclass(frozen=True)
@@ -36,65 +36,56 @@ class Entry:
 class Journal:
     """The journal under one folder."""
 
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+    def __init__(self, folder: Files) -> None:
+        folder.make()
         self._folder = folder
 
     def begin(self, batch: int) -> None:
         """Say that data files of a batch may lie about from now on."""
-        write_durably(self._folder / "open", str(batch).encode())
+        self._folder.write(_OPEN, str(batch).encode())
 
     def interrupted(self) -> int | None:
         """The batch that was begun and came to nothing, if there is one."""
         try:
-            return int((self._folder / "open").read_bytes())
+            return int(self._folder.read(_OPEN))
         except FileNotFoundError:
             return None
 
     def record(self, entry: Entry) -> None:
         """Make an outcome durable. Raises ``FileExistsError`` if the batch has one already."""
-        path = self._path(entry.batch)
-        partial = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
-        with partial.open("xb") as file:
-            file.write(json.dumps(asdict(entry)).encode())
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            os.link(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
-        sync_folder(self._folder)
+        self._folder.create(_name(entry.batch), json.dumps(asdict(entry)).encode())
         self.abandon()
 
     def clear(self) -> None:
         """Remove what a crash left of entries that came to nothing."""
-        for path in self._folder.glob("*.part"):
-            path.unlink(missing_ok=True)
+        self._folder.drop_partial()
 
     def holds(self, batch: int) -> bool:
         """Whether the entry of a batch is there; its outcome may then stand."""
-        return self._path(batch).exists()
+        return self._folder.has(_name(batch))
 
     def abandon(self) -> None:
         """Say that no stray data files lie about."""
-        (self._folder / "open").unlink(missing_ok=True)
+        self._folder.remove(_OPEN)
 
     def forget(self, batch: int) -> None:
         """Drop an entry that every table has."""
-        self._path(batch).unlink(missing_ok=True)
-        sync_folder(self._folder)
+        self._folder.remove(_name(batch))
+        self._folder.sync_names()
 
     def entries(self) -> list[Entry]:
         """What is left to bring to the tables, oldest first. Raises ``StoreUnusableError``."""
-        return [_read(path) for path in sorted(self._folder.glob("*.json"))]
-
-    def _path(self, batch: int) -> Path:
-        return self._folder / f"{batch:08d}.json"
+        names = (name for name in self._folder.names() if name.endswith(".json"))
+        return [_read(self._folder, name) for name in names]
 
 
-def _read(path: Path) -> Entry:
+def _name(batch: int) -> str:
+    return f"{batch:08d}.json"
+
+
+def _read(folder: Files, name: str) -> Entry:
     try:
-        found = json.loads(path.read_bytes())
+        found = json.loads(folder.read(name))
         commits = tuple(
             TableCommit(
                 commit["table"],
@@ -106,6 +97,6 @@ def _read(path: Path) -> Entry:
         return Entry(found["batch"], commits, found.get("offsets", {}), found.get("fence", False))
     except (ValueError, KeyError, TypeError) as error:
         raise StoreUnusableError(
-            f"日誌 {path} 毀損，請由備份還原",
-            f"The journal entry {path} is damaged; restore it from a backup",
+            f"日誌 {folder.uri}/{name} 毀損，請由備份還原",
+            f"The journal entry {folder.uri}/{name} is damaged; restore it from a backup",
         ) from error

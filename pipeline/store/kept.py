@@ -13,6 +13,7 @@ from typing import Final
 from deltalake import DeltaTable
 
 from pipeline.store.layout import layout_of
+from pipeline.store.logs import has_version
 from pipeline.store.read import Snapshot, opener_of
 
 _OLDEST_SECONDS: Final = 3600  # beyond it the log file of the next version might be cleared away
@@ -54,5 +55,4 @@ class KeptTables:
     def _is_newest(self, name: str, kept: _Opened) -> bool:
         if time.monotonic() - kept.at > _OLDEST_SECONDS:
             return False
-        following = self._layout.table(name) / "_delta_log" / f"{kept.version + 1:020d}.json"
-        return not following.exists()
+        return not has_version(self._layout.table_files(name), kept.version + 1)

@@ -5,6 +5,8 @@ tables/NAME/        Delta tables
 raw/                the archive of uploads
 journal/            outcomes that are durable but not yet in every table
 state/TRACK/        what the merge knows of a track; can be rebuilt from the tables
+
+A store on object storage has all but ``state``, which is of a machine.
 """
 
 from __future__ import annotations
@@ -21,11 +23,13 @@ from urllib.parse import unquote, urlsplit
 from filelock import FileLock, Timeout
 
 from pipeline.errors import StoreBusyError, StoreUnusableError
+from pipeline.store.files import Files, LocalFiles
 from schemas.tables import Track
 
 FORMAT: Final = 3
 OLDEST_FORMAT: Final = 1  # that can be brought up to this one
 DEFAULT_BUCKETS: Final = 8
+_CONFIG: Final = "store.json"
 
 
 @dataclass(frozen=True)
@@ -38,41 +42,81 @@ class StoreConfig:
 
 @dataclass(frozen=True)
 class Layout:
-    """The paths of one store."""
+    """The places of one store.
+
+    ``root`` is its folder on this machine: all of it, but for a store that lies on ``elsewhere``.
+    Of such a one only what can be built again from there is under ``root``.
+    """
 
     root: Path
+    elsewhere: Files | None = None
 
     @property
-    def config(self) -> Path:
-        return self.root / "store.json"
+    def files(self) -> Files:
+        """The files of the store."""
+        return self.elsewhere or LocalFiles(self.root)
 
     @property
-    def raw(self) -> Path:
-        return self.root / "raw"
+    def uri(self) -> str:
+        """The store as people name it."""
+        return self.files.uri
 
-    @property
-    def journal(self) -> Path:
-        return self.root / "journal"
+    def table_files(self, name: str) -> Files:
+        """The files of a table."""
+        return self.files.at(f"tables/{name}")
 
     def state(self, track: Track) -> Path:
         """The state of what is merged for itself."""
         return self.root / "state" / track
 
+    @property
+    def config(self) -> Path:
+        return self.local / _CONFIG
+
+    @property
+    def raw(self) -> Path:
+        return self.local / "raw"
+
+    @property
+    def journal(self) -> Path:
+        return self.local / "journal"
+
     def table(self, name: str) -> Path:
-        return self.root / "tables" / name
+        return self.local / "tables" / name
+
+    @property
+    def local(self) -> Path:
+        """``root``, for what needs a disk. Raises ``StoreUnusableError`` where there is none."""
+        if self.elsewhere is not None:
+            raise StoreUnusableError(
+                f"此功能需要本機資料夾的資料庫，{self.uri} 不是",
+                f"This needs a store in a local folder, which {self.uri} is not",
+            )
+        return self.root
 
 
 def layout_of(uri: str | Path) -> Layout:
-    """The layout of a store by path or ``file:`` URI. Raises ``StoreUnusableError``."""
+    """The layout of a store by path, ``file:`` or ``s3:`` URI. Raises ``StoreUnusableError``."""
     parts = urlsplit(str(uri))
     if parts.scheme == "file":
         return Layout(Path(unquote(parts.path)).absolute())
+    if parts.scheme == "s3" and parts.netloc:
+        from pipeline.store.s3 import S3Files
+
+        prefix = parts.path.strip("/")
+        return Layout(_cache() / parts.netloc / prefix, S3Files(parts.netloc, prefix))
     if parts.scheme and "://" in str(uri):
         raise StoreUnusableError(
-            f"還不支援 {parts.scheme}:// 的資料庫，請給本機資料夾",
-            f"Stores at {parts.scheme}:// are not supported yet; give a local folder",
+            f"不支援 {parts.scheme}:// 的資料庫，請給本機資料夾或 s3://",
+            f"Stores at {parts.scheme}:// are not supported; give a local folder or s3://",
         )
     return Layout(Path(uri).absolute())
+
+
+def _cache() -> Path:
+    """Where this machine keeps what it can build again."""
+    kept = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(kept).expanduser().absolute() / "nhi-upload"
 
 
 def read_config(layout: Layout, *, older: bool = False) -> StoreConfig | None:
@@ -81,38 +125,38 @@ def read_config(layout: Layout, *, older: bool = False) -> StoreConfig | None:
     ``older``: the format may be an older one, for the caller migrates.
     """
     try:
-        found = StoreConfig(**json.loads(layout.config.read_text(encoding="utf-8")))
+        found = StoreConfig(**json.loads(layout.files.read(_CONFIG)))
     except FileNotFoundError:
         return None
     except NotADirectoryError as error:
         raise StoreUnusableError(
-            f"{layout.root} 是檔案，不是資料庫的資料夾，請確認 --store",
-            f"{layout.root} is a file, not the folder of a store; check --store",
+            f"{layout.uri} 是檔案，不是資料庫的資料夾，請確認 --store",
+            f"{layout.uri} is a file, not the folder of a store; check --store",
         ) from error
     except (ValueError, TypeError) as error:
         raise StoreUnusableError(
-            f"{layout.config} 無法讀取，請由備份還原",
-            f"{layout.config} can't be read; restore it from a backup",
+            f"{layout.uri}/{_CONFIG} 無法讀取，請由備份還原",
+            f"{layout.uri}/{_CONFIG} can't be read; restore it from a backup",
         ) from error
     if OLDEST_FORMAT <= found.format < FORMAT:
         if older:
             return found
         raise StoreUnusableError(
-            f"{layout.root} 是第 {found.format} 版的資料庫，請先執行 nhi-upload store migrate",
-            f"{layout.root} is a store of format {found.format}; "
+            f"{layout.uri} 是第 {found.format} 版的資料庫，請先執行 nhi-upload store migrate",
+            f"{layout.uri} is a store of format {found.format}; "
             "run nhi-upload store migrate first",
         )
     if found.format != FORMAT:
         raise StoreUnusableError(
-            f"{layout.root} 是第 {found.format} 版的資料庫，本程式使用第 {FORMAT} 版",
-            f"{layout.root} is a store of format {found.format}; this program uses {FORMAT}",
+            f"{layout.uri} 是第 {found.format} 版的資料庫，本程式使用第 {FORMAT} 版",
+            f"{layout.uri} is a store of format {found.format}; this program uses {FORMAT}",
         )
     return found
 
 
 def write_config(layout: Layout, config: StoreConfig) -> None:
     """Write the settings, durably and all at once."""
-    write_durably(layout.config, json.dumps(asdict(config)).encode())
+    layout.files.write(_CONFIG, json.dumps(asdict(config)).encode())
 
 
 @contextmanager
@@ -133,30 +177,10 @@ def locked(
             lock.acquire(timeout=wait_seconds)
         except Timeout:
             raise StoreBusyError(
-                f"{layout.root} 正由另一個程序使用，請等它結束後再執行",
-                f"Another process is using {layout.root}; run again when it has finished",
+                f"{layout.uri} 正由另一個程序使用，請等它結束後再執行",
+                f"Another process is using {layout.uri}; run again when it has finished",
             ) from None
     try:
         yield
     finally:
         lock.release()
-
-
-def write_durably(path: Path, data: bytes) -> None:
-    """Write a file so that after any crash it is there whole or not at all."""
-    partial = path.with_name(path.name + ".part")
-    with partial.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

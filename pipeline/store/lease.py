@@ -8,7 +8,6 @@ wakes (``pipeline.store.committer``). Other holders are never taken from.
 
 from __future__ import annotations
 
-import os
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,6 +28,14 @@ class StoreLostError(StoreWriteError):
     """Another process has taken the store."""
 
 
+def lost() -> StoreLostError:
+    """The store has another holder."""
+    return StoreLostError(
+        "資料庫已由另一個程序接手，本程序不再寫入",
+        "Another process has taken the store over; this one writes no more",
+    )
+
+
 @dataclass(frozen=True)
 class Lease:
     """The right to write a store. ``node`` is the inode of the lock file, ``None`` where the store
@@ -41,10 +48,7 @@ class Lease:
     def check(self) -> None:
         """Raises ``StoreLostError`` if another has the store now."""
         if self.node is not None and self.path.stat().st_ino != self.node:
-            raise StoreLostError(
-                "資料庫已由另一個程序接手，本程序不再寫入",
-                "Another process has taken the store over; this one writes no more",
-            )
+            raise lost()
 
 
 @contextmanager
@@ -54,7 +58,8 @@ def held(
     """``locked``, by somebody from whom the store is never taken."""
     path = layout.root / LOCK
     with locked(layout, wait_seconds, waiting):
-        os.truncate(path, 0)
+        with path.open("r+b") as file:
+            file.truncate(0)
         yield Lease(path)
 
 

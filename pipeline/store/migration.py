@@ -22,7 +22,8 @@ from pipeline.store.appended import append, batch_row
 from pipeline.store.committer import Committer
 from pipeline.store.current import CurrentTables
 from pipeline.store.delta import ALL_TABLES, DeltaTables, TableCommit, table_of
-from pipeline.store.layout import FORMAT, Layout, StoreConfig, sync_folder, write_config
+from pipeline.store.files import sync_folder
+from pipeline.store.layout import FORMAT, Layout, StoreConfig, write_config
 from pipeline.store.old_ledger import ledgers_of
 from pipeline.store.rebucketing import rebucketed
 from schemas.tables import PREFIXES

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 from pipeline.errors import StoreUnusableError
 from pipeline.store.committer import Committer
 from pipeline.store.delta import ALL_TABLES, DeltaTables
+from pipeline.store.epochs import Epoch, epoch
 from pipeline.store.failures import write_failures
+from pipeline.store.files import sync_folder
 from pipeline.store.layout import (
     DEFAULT_BUCKETS,
     FORMAT,
@@ -18,7 +20,6 @@ from pipeline.store.layout import (
     StoreConfig,
     layout_of,
     read_config,
-    sync_folder,
     write_config,
 )
 from pipeline.store.lease import Lease, held, recorder_lease
@@ -26,7 +27,7 @@ from pipeline.store.logs import drop_torn
 from pipeline.store.migration import Tell, migrate
 
 WAIT_SECONDS: Final = 60.0
-_NOT_YET_A_STORE: Final = ("store.lock", "store.json.part")
+_NOT_YET: Final = ("store.lock", "store.json.part", "lease/")  # a store
 
 __all__ = ["WAIT_SECONDS", "Tell", "config_of", "open_tables"]
 
@@ -51,16 +52,21 @@ def open_tables(
         raise _no_store(layout)
     with write_failures():
         layout.root.mkdir(parents=True, exist_ok=True)
-    lock = recorder_lease(layout, wait_seconds) if recording else held(layout, wait_seconds, tell)
-    with write_failures():
-        lease = lock.__enter__()
-    try:
+    with ExitStack() as holding:
         with write_failures():
+            lease = holding.enter_context(_lease(layout, wait_seconds, tell, recording))
             committer = _at_hand(layout, buckets or DEFAULT_BUCKETS, tell, lease)
             _keep_names(layout)
         yield committer
-    finally:
-        lock.__exit__(None, None, None)
+
+
+def _lease(
+    layout: Layout, wait_seconds: float, tell: Tell | None, recording: bool
+) -> AbstractContextManager[Lease | Epoch]:
+    """The right to write, by what the store lies on."""
+    if layout.elsewhere is not None:
+        return epoch(layout.elsewhere, wait_seconds, tell, recording=recording)
+    return recorder_lease(layout, wait_seconds) if recording else held(layout, wait_seconds, tell)
 
 
 def config_of(layout: Layout) -> StoreConfig:
@@ -74,16 +80,16 @@ def config_of(layout: Layout) -> StoreConfig:
 def _no_store(layout: Layout) -> StoreUnusableError:
     """There is nothing to open."""
     return StoreUnusableError(
-        f"{layout.root} 沒有資料庫；第一次 nhi-upload run 會建立",
-        f"There is no store at {layout.root}; the first nhi-upload run makes one",
+        f"{layout.uri} 沒有資料庫；第一次 nhi-upload run 會建立",
+        f"There is no store at {layout.uri}; the first nhi-upload run makes one",
     )
 
 
-def _at_hand(layout: Layout, buckets: int, tell: Tell | None, lease: Lease) -> Committer:
+def _at_hand(layout: Layout, buckets: int, tell: Tell | None, lease: Lease | Epoch) -> Committer:
     """The tables of a store that is held, whole and of this program's format."""
     config = read_config(layout, older=True) or _new(layout, buckets)
     for name in ALL_TABLES:
-        drop_torn(layout.table(name))
+        drop_torn(layout.table_files(name))
     if config.format < FORMAT:
         return migrate(layout, config, tell)
     tables = DeltaTables(layout, guard=lease.check)
@@ -96,21 +102,21 @@ def _keep_names(layout: Layout) -> None:
 
     A synced file in a folder whose name is lost with the power is lost as well.
     """
-    for folder in (layout.raw, layout.state("official").parent):
-        folder.mkdir(exist_ok=True)
-    sync_folder(layout.root / "tables")
-    sync_folder(layout.root)
+    layout.files.at("raw").make()
+    layout.state("official").parent.mkdir(parents=True, exist_ok=True)
+    layout.files.at("tables").sync_names()
+    layout.files.sync_names()
     with suppress(PermissionError):  # what holds the store may not be ours to read
         sync_folder(layout.root.parent)
 
 
 def _new(layout: Layout, buckets: int) -> StoreConfig:
     """The settings of a new store, written now."""
-    strangers = [p.name for p in layout.root.iterdir() if p.name not in _NOT_YET_A_STORE]
-    if strangers:
+    stranger = next((n for n in layout.files.all_names() if not n.startswith(_NOT_YET)), None)
+    if stranger is not None:
         raise StoreUnusableError(
-            f"{layout.root} 不是資料庫，裡面已有其他檔案（{strangers[0]}）；請給空的資料夾",
-            f"{layout.root} is no store and holds other files ({strangers[0]}); "
+            f"{layout.uri} 不是資料庫，裡面已有其他檔案（{stranger}）；請給空的資料夾",
+            f"{layout.uri} is no store and holds other files ({stranger}); "
             "give an empty folder",
         )
     config = StoreConfig(buckets=buckets)

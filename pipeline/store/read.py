@@ -13,6 +13,7 @@ import polars as pl
 from deltalake import DeltaTable
 
 from pipeline.errors import StoreUnusableError
+from pipeline.store.delta import is_delta, open_delta
 from pipeline.store.layout import layout_of, read_config
 
 _FIRST: Final = ("uploads",)
@@ -45,12 +46,12 @@ def opener_of(store_uri: str) -> Opener:
     layout = layout_of(store_uri)
     if read_config(layout) is None:
         raise StoreUnusableError(
-            f"{layout.root} 沒有資料庫，請確認 --store",
-            f"There is no store at {layout.root}; check --store",
+            f"{layout.uri} 沒有資料庫，請確認 --store",
+            f"There is no store at {layout.uri}; check --store",
         )
 
     def opened(name: str) -> DeltaTable | None:
-        path = str(layout.table(name))
-        return DeltaTable(path) if DeltaTable.is_deltatable(path) else None
+        files = layout.table_files(name)
+        return open_delta(files) if is_delta(files) else None
 
     return opened

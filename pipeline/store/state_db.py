@@ -21,7 +21,7 @@ import lmdb
 from pipeline.errors import StoreUnusableError, StoreWriteError
 from pipeline.state_items import SLOT, VISIT
 from pipeline.store.failures import commit_failed
-from pipeline.store.layout import sync_folder
+from pipeline.store.files import sync_folder
 from pipeline.store.state_overlay import Overlay
 
 MAP_BYTES: Final = 1 << 38

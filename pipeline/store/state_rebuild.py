@@ -21,7 +21,8 @@ from pipeline.recall import keys_of
 from pipeline.remember import ledger_of, moments_of
 from pipeline.state_items import VISIT
 from pipeline.store.delta import DeltaTables
-from pipeline.store.layout import Layout, sync_folder
+from pipeline.store.files import sync_folder
+from pipeline.store.layout import Layout
 from pipeline.store.sorted_runs import RUN_ROWS, SortedRuns
 from pipeline.store.state_catch_up import catch_up
 from pipeline.store.state_db import Marker, StateDamagedError, StateDb

@@ -24,12 +24,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.archive import Archive
+from pipeline.errors import StoreUnusableError
 from pipeline.store.appended import append, batch_row
 from pipeline.store.committer import Committer
 from pipeline.store.compaction import compact
 from pipeline.store.delta import TableCommit
 from pipeline.store.failures import commit_failed, write_failures
-from pipeline.store.layout import DEFAULT_BUCKETS
+from pipeline.store.layout import DEFAULT_BUCKETS, Layout, layout_of
 from pipeline.store.opening import WAIT_SECONDS, Tell, open_tables
 from pipeline.store.redelivery import Redeliveries
 from pipeline.store.registrations import Registrations
@@ -64,7 +65,9 @@ class Store:
     that failed nothing more is taken in: ``StoreWriteError``.
     """
 
-    def __init__(self, committer: Committer, archive: Archive, tell: Tell | None = None) -> None:
+    def __init__(
+        self, committer: Committer, archive: Archive | None, tell: Tell | None = None
+    ) -> None:
         self.buckets = committer.config.buckets
         self._committer = committer
         self._layout = committer.layout
@@ -84,7 +87,14 @@ class Store:
             )
             for track in PREFIXES
         }  # fmt: skip
-        self.archive = archive
+        self._archive = archive
+
+    @property
+    def archive(self) -> Archive:
+        """Its packs. Raises ``StoreUnusableError`` for a store of streams, which has none."""
+        if self._archive is None:
+            raise _of_streams(self._layout)
+        return self._archive
 
     def close(self) -> None:
         """Let go of the files, once a commit under way is done. What was staged and not committed
@@ -207,9 +217,10 @@ class Store:
             if self._closed:
                 raise RuntimeError("the store is closed")
             try:
-                with write_failures():
-                    # Step 1: the archive
-                    self.archive.sync()
+                if self._archive is not None:
+                    with write_failures():
+                        # Step 1: the archive
+                        self._archive.sync()
                 batch = self._committer.commit(
                     partial(self._write, outcome), partial(self._save_state, outcome),
                     outcome.offsets,
@@ -265,6 +276,9 @@ def open_store(
     ``archive`` is the store's own, opened by somebody who closes it after the store. ``recording``
     as in ``open_tables``. Raises ``StoreUnusableError``, ``StoreBusyError`` or ``StoreWriteError``.
     """
+    layout = layout_of(uri)
+    if layout.elsewhere and not recording:
+        raise _of_streams(layout)
     with (
         open_tables(
             uri, buckets=buckets, wait_seconds=wait_seconds, tell=waiting, recording=recording
@@ -272,7 +286,17 @@ def open_store(
         ExitStack() as held,
     ):
         with write_failures():
-            kept = archive or held.enter_context(Archive(committer.layout.raw))
-            store = Store(committer, kept, waiting)
+            if archive is None and layout.elsewhere is None:
+                archive = held.enter_context(Archive(layout.raw))
+            store = Store(committer, archive, waiting)
         held.callback(store.close)
         yield store
+
+
+def _of_streams(layout: Layout) -> StoreUnusableError:
+    """Packs and the log of what was taken in need a disk."""
+    return StoreUnusableError(
+        f"{layout.uri} 只能由串流收件，請改用 nhi-upload publish 與 nhi-upload worker",
+        f"{layout.uri} takes uploads from a stream only; use nhi-upload publish and "
+        "nhi-upload worker",
+    )

@@ -37,13 +37,13 @@ def vacuum(
     """
     for name in ALL_TABLES:
         with write_failures():
-            folder = committer.layout.table(name)
+            folder = committer.layout.table_files(name)
             unused = committer.tables.unused(name, retain_hours)
-            paths = tuple(p for p in unused if (folder / p).exists())  # a killed vacuum took some
-            size = sum((folder / path).stat().st_size for path in paths)
+            paths = tuple(p for p in unused if folder.has(p))  # a killed vacuum took some
+            size = sum(folder.size(path) for path in paths)
             if not dry_run:
                 for path in paths:
-                    (folder / path).unlink()
+                    folder.remove(path)
                 committer.tables.checkpoint(name)
                 committer.tables.forget_old_log(name)
         if paths:

@@ -180,7 +180,7 @@ class CheckingWorker:
         if claim.refusal is not None:
             code, zh, en = claim.refusal
             return Payload(claim.name, b"", digest, Refusal(code, 0, 1, 1, zh, en))
-        return Payload(claim.name, self._objects.read(claim.sha256, claim.size), digest)
+        return Payload(claim.name, self._objects.read(claim.sha256), digest)
 
     def _send_part(self, part: Part, uploads: Sequence[_Upload]) -> None:
         processed, judge = part.processed, self._judge

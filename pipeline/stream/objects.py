@@ -7,57 +7,40 @@ Packs (``pipeline.archive``) have one writer; what is found there is found here 
 
 from __future__ import annotations
 
-import os
-import secrets
-from pathlib import Path
+from contextlib import suppress
 
-import zstandard
-
-from pipeline.archive import compress, read_archived
-from pipeline.errors import StoreUnusableError
+from pipeline.archive import compress, object_name
 from pipeline.store.failures import write_failures
-from pipeline.store.layout import Layout, sync_folder
+from pipeline.store.layout import Layout
+from pipeline.store.raw import read_upload
 
 
 class Objects:
-    """The objects of one store."""
+    """The objects of one store, for any number of threads."""
 
     def __init__(self, layout: Layout) -> None:
-        self._raw = layout.raw
-        self._folder = layout.raw / "objects"
+        self._layout = layout
+        self._raw = layout.files.at("raw")
+        self._folders = set[str]()
 
     def keep(self, digest: str, payload: bytes) -> None:
         """Make bytes durable under their SHA-256 (hex). Raises ``StoreWriteError``."""
-        path = self._path(digest)
-        if path.exists():
-            return
+        name = object_name(digest)
         with write_failures():
-            new = not path.parent.exists()
-            path.parent.mkdir(parents=True, exist_ok=True)
-            partial = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
-            with partial.open("wb") as file:
-                file.write(compress([payload])[0])
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
-            sync_folder(path.parent)
-            if new:
-                for folder in (self._folder, self._raw, self._raw.parent):
-                    sync_folder(folder)
+            if self._raw.has(name):
+                return
+            self._have(name.rpartition("/")[0])
+            with suppress(FileExistsError):  # another process had the same bytes
+                self._raw.create(name, compress([payload])[0])
 
-    def read(self, digest: str, size: int) -> bytes:
+    def read(self, digest: str) -> bytes:
         """The bytes of a SHA-256. Raises ``KeyError``, ``StoreUnusableError`` where damaged."""
-        try:
-            frame = self._path(digest).read_bytes()
-        except FileNotFoundError:
-            return read_archived(self._raw, bytes.fromhex(digest))
-        try:
-            return zstandard.ZstdDecompressor().decompress(frame, max_output_size=size)
-        except zstandard.ZstdError as error:
-            raise StoreUnusableError(
-                f"原始檔案庫毀損：{digest} 無法解壓縮，請由備份還原 raw/",
-                f"The raw archive is damaged: {digest} can't be unpacked; restore raw/",
-            ) from error
+        return read_upload(self._layout, bytes.fromhex(digest))
 
-    def _path(self, digest: str) -> Path:
-        return self._folder / digest[:2] / f"{digest}.zst"
+    def _have(self, folder: str) -> None:
+        """Have a folder whose name lasts."""
+        if folder not in self._folders:
+            self._raw.at(folder).make()
+            self._raw.sync_names([f"{folder}/"])
+            self._layout.files.sync_names()
+            self._folders.add(folder)

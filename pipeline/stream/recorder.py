@@ -101,7 +101,7 @@ class Recorder:
 
     def _record(self, going: Callable[[], bool]) -> None:
         patience = self._cluster.session_ms / 1000
-        with open_store(self._layout.root, wait_seconds=patience, recording=True) as store:
+        with open_store(self._layout.uri, wait_seconds=patience, recording=True) as store:
             facts = {"sequence": store.offset(through_source(self._stream))}
             _log.info("recording", extra={"facts": facts})
             with Recording(

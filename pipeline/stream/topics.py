@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Final
 
 from pipeline.errors import StoreUnusableError
-from pipeline.store.layout import Layout, write_durably
+from pipeline.store.layout import Layout
 from pipeline.store.opening import open_tables
 
 NAME: Final = "stream.json"
@@ -55,9 +55,9 @@ def stream_of(layout: Layout) -> Stream | None:
 
     Raises ``StoreUnusableError``.
     """
-    path = layout.root / NAME
+    path = f"{layout.uri}/{NAME}"
     try:
-        return Stream(**json.loads(path.read_text(encoding="utf-8")))
+        return Stream(**json.loads(layout.files.read(NAME)))
     except FileNotFoundError:
         return None
     except (ValueError, TypeError) as error:
@@ -70,8 +70,8 @@ def refuse_stream(layout: Layout) -> None:
     """Raises ``StoreUnusableError`` for a store that takes its uploads from a stream."""
     if stream_of(layout) is not None:
         raise StoreUnusableError(
-            f"{layout.root} 的上傳由串流收件，請改用 nhi-upload publish",
-            f"{layout.root} takes its uploads from a stream; use nhi-upload publish",
+            f"{layout.uri} 的上傳由串流收件，請改用 nhi-upload publish",
+            f"{layout.uri} takes its uploads from a stream; use nhi-upload publish",
         )
 
 
@@ -83,9 +83,9 @@ def begin_stream(layout: Layout, **fixed: object) -> Stream:
     found = stream_of(layout)
     if found is not None:
         return found
-    with open_tables(layout.root, buckets=PARTITIONS) as committer:
+    with open_tables(layout.uri, buckets=PARTITIONS, recording=True) as committer:
         found = stream_of(layout)  # somebody else may have been first
         if found is None:
             found = Stream(committer.last_sequence, **fixed)  # type: ignore[arg-type]
-            write_durably(layout.root / NAME, json.dumps(asdict(found)).encode())
+            layout.files.write(NAME, json.dumps(asdict(found)).encode())
     return found

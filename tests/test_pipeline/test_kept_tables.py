@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,6 +14,8 @@ from report_store import make_store, upload
 
 from pipeline.errors import StoreUnusableError
 from pipeline.store import read
+from pipeline.store.delta import open_delta
+from pipeline.store.files import Files
 from pipeline.store.kept import KeptTables
 from pipeline.store.layout import layout_of
 from pipeline.upload_ids import is_upload_id, least_upload_id, new_upload_id
@@ -52,12 +53,11 @@ def test_a_commit_is_seen_at_once(store: Path) -> None:
 def test_without_a_commit_nothing_is_opened(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[str] = []
 
-    def counting(path: str | os.PathLike[str]) -> DeltaTable:
-        opened.append(Path(path).name)
-        return DeltaTable(path)
+    def counting(files: Files) -> DeltaTable:
+        opened.append(files.uri.rpartition("/")[2])
+        return open_delta(files)
 
-    counting.is_deltatable = DeltaTable.is_deltatable  # type: ignore[attr-defined]
-    monkeypatch.setattr(read, "DeltaTable", counting)
+    monkeypatch.setattr(read, "open_delta", counting)
     tables = KeptTables(str(store))
     for _ in range(3):
         ids(tables)
