@@ -15,6 +15,7 @@ from typing import Any, Final, Literal
 
 import pyarrow as pa
 
+from pipeline.intake.recent_bytes import RecentBytes
 from pipeline.intake.taken import Taken
 from pipeline.intake.told import Told, told_of
 from pipeline.intake.watchers import Watchers
@@ -22,6 +23,7 @@ from pipeline.limits import Limits
 from pipeline.report.answer import Answer
 from pipeline.report.stored import stored_answer
 from pipeline.settle import Settled
+from pipeline.unpack import Payload
 from rules.plan import Plan
 
 State = Literal["waiting", "told"]
@@ -55,7 +57,7 @@ class Outcomes:
     ) -> None:  # fmt: skip
         self._plan = plan
         self._limits = limits
-        self._payload = payload
+        self._bytes = RecentBytes(payload)
         self._most_recent = recent_bytes
         self._lock = RLock()
         self._watchers = Watchers()
@@ -140,7 +142,7 @@ class Outcomes:
             batch, told = found
             if batch in self._recent:
                 self._recent.move_to_end(batch)
-        payload = None if told.refusal else self._payload(bytes.fromhex(told.row["sha256"]))
+        payload = None if told.refusal else self._bytes.get(bytes.fromhex(told.row["sha256"]))
         rows = told.findings.to_pylist()
         answer = stored_answer(told.row, rows, payload, self._plan, self._limits)
         return replace(answer, refusal=told.refusal) if told.refusal else answer
@@ -221,6 +223,10 @@ class Outcomes:
                 self._failed.add(one.upload_id)
             told = {one for batch in self._uncommitted for one in batch.upload_ids}
         self.committed(told - waits)
+
+    def read(self, payloads: Iterable[Payload]) -> None:
+        """The bytes of what is about to be settled."""
+        self._bytes.put(payloads)
 
     def settled(self, settled: Settled) -> set[str]:
         """What became of a batch, but for what failed; as ``tell``."""

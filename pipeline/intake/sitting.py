@@ -122,6 +122,7 @@ class Sitting:
             envelopes = [taken[key].envelope for key in read]
             intake = Intake([*read.values()], envelopes, [*read], archived=True)
             checked = self._means.checker.check(intake)
+        self._outcomes.read(read.values())
         failed = [key for key, payload in payloads.items() if payload is None]
         failed += [intake.upload_ids[place] for place in checked.failed]
         for fault in checked.failed.values():
