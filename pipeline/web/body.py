@@ -96,6 +96,7 @@ class _Body:
                 message = await self._receive()
         except TimeoutError:
             raise Problem("too-slow", headers=CLOSE) from None
+        await asyncio.sleep(0)  # others have their turn, however slow a parser is with what came
         if message["type"] == "http.request":
             self._count(len(message.get("body", b"")))
             self.whole = not message.get("more_body", False)

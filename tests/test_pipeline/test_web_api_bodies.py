@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import socket
@@ -12,6 +13,7 @@ from dataclasses import replace
 
 import httpx
 import pytest
+from starlette.types import Message, Receive, Scope, Send
 from visit_records import PERSON, upload
 from web_house import XML, WebHouse, X, good_visit, web_house
 
@@ -137,6 +139,37 @@ def test_nobody_uses_up_the_budget_of_uploads(web: WebHouse) -> None:
                 b"Content-Type: application/json\r\nContent-Length: 65535\r\n\r\n" + b" " * 65_000
             )
         assert sent(web, padded(MOST // 2)).status_code == 202
+
+
+def test_others_have_their_turn_between_two_pieces(web: WebHouse) -> None:
+    """Also where all of a body is there already: a form's parser may take long for each piece."""
+    pieces, turns = 100, 0
+
+    async def here(_: Scope, receive: Receive, __: Send) -> None:
+        while (await receive()).get("more_body"):
+            pass
+
+    async def piece() -> Message:
+        nonlocal pieces
+        pieces -= 1
+        return {"type": "http.request", "body": b"\r", "more_body": pieces > 0}
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async def all_of_it() -> None:
+        beside = asyncio.create_task(others())
+        headers = [(b"transfer-encoding", b"chunked")]
+        scope = {"type": "http", "path": "/send", "headers": headers}
+        await body.BoundedBody(here, web.house)(scope, piece, lambda _: asyncio.sleep(0))
+        beside.cancel()
+
+    asyncio.run(all_of_it())
+    assert pieces == 0
+    assert turns >= 100
 
 
 def test_a_slow_body_is_given_up(web: WebHouse, monkeypatch: pytest.MonkeyPatch) -> None:
