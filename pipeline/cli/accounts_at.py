@@ -42,7 +42,8 @@ def accounts_of(settings: Settings, store_uri: str | None) -> Iterator[Accounts]
         uri = store_uri_of(store_uri, settings)
         if read_config(layout_of(uri), older=True) is None:
             raise click.UsageError(
-                f"{uri} 沒有資料庫；請確認 --store there is no store at {uri}; check --store"
+                f"{uri} 沒有資料庫；請確認 --store，新的資料庫由 nhi-upload serve --store {uri} 建立\n"
+                f"There is no store at {uri}: check --store; nhi-upload serve --store {uri} makes one"
             )
     try:
         with open_accounts(accounts_url(settings, uri)) as accounts:

@@ -190,6 +190,7 @@ def test_a_store_that_is_not_there_is_not_made(
     monkeypatch.delenv("NHI_UPLOAD_ACCOUNTS_URL", raising=False)
     elsewhere = Machine(tmp_path / "misspelt", capsys)
     elsewhere("account", "create", "amy", "--role", "insurer", code=WRONG_USAGE)
+    assert "nhi-upload serve --store" in elsewhere.told
     assert not elsewhere.store.exists()
 
 
