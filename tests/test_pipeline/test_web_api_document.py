@@ -71,6 +71,11 @@ def test_the_page_lists_every_operation(web: WebHouse, told: Document) -> None:
             assert path in page.text
 
 
+def test_its_reader_stays_signed_in(web: WebHouse) -> None:
+    assert 'action="/sign-out"' in web.browser(X).get("/api/docs").text
+    assert 'href="/sign-in"' in web.client().get("/api/docs").text
+
+
 def test_the_document_is_served(web: WebHouse, told: Document) -> None:
     served = web.client(X).get("/api/openapi.json")
     assert served.headers["content-type"] == "application/json"

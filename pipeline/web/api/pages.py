@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any, Final
 
 import orjson
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from pipeline.web.api.document import document_of
 from pipeline.web.api.writing import json_response
+from pipeline.web.identity import optional_session
 from pipeline.web.portal.page import page
 from pipeline.web.problems import KINDS, not_found
 
@@ -23,7 +24,7 @@ def openapi(request: Request) -> Response:
     return json_response(orjson.dumps(document_of(request.app)))
 
 
-@router.get("/api/docs")
+@router.get("/api/docs", dependencies=[Depends(optional_session)])
 def docs(request: Request) -> Response:
     """Every operation on one page, without scripts."""
     made = document_of(request.app)
@@ -40,7 +41,7 @@ def docs(request: Request) -> Response:
     return page(request, "api_docs.html.j2", groups=groups, document=made, written=_written)
 
 
-@router.get("/problems/{name}")
+@router.get("/problems/{name}", dependencies=[Depends(optional_session)])
 def problem_kind(request: Request, name: str) -> Response:
     """What a kind of problem is, and what to do about it: to programs as JSON."""
     kind = KINDS.get(name)
