@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Final
 
 from filelock import FileLock
 
 from pipeline.batches import Checker
+from pipeline.errors import StoreUnusableError
 from pipeline.limits import LIMITS, Limits
 from pipeline.merge import MergePolicy
 from pipeline.metrics import Job as Name
@@ -18,11 +21,12 @@ from pipeline.metrics import Metrics
 from pipeline.reference.kept import read_snapshot
 from pipeline.store.layout import Layout, layout_of
 from pipeline.store.opening import config_of
-from pipeline.stream.broker import Cluster, make_topics
+from pipeline.stream.broker import BrokerError, Cluster, Reader, make_topics
 from pipeline.stream.checking import CheckingWorker, Judge
 from pipeline.stream.dispatch import Dispatcher
 from pipeline.stream.merge_worker import MergeWorker, Merging
 from pipeline.stream.objects import Objects
+from pipeline.stream.receipt_folder import StreamReceipts
 from pipeline.stream.recorder import Pace, Recorder
 from pipeline.stream.standing import standing_of
 from pipeline.stream.topics import Stream, begin_stream
@@ -33,6 +37,7 @@ from rules import load_plan
 from schemas import V2
 
 WINDOW = 20_000
+_LEADERLESS_SECONDS: Final = 20.0
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,8 @@ class Options:
 
     ``member`` names it for good (static membership; its states are kept under its name), else it
     is one of many and builds its states anew. ``prefix`` begins the names of a new stream's topics.
-    ``window``: uploads the dispatcher may be ahead. ``watch``: host and port for machines that ask
+    ``window``: uploads the dispatcher may be ahead. ``receipts``: a folder for those of
+    uploads with something to tell. ``watch``: host and port for machines that ask
     for metrics and health. ``only``: the one of its jobs that is run, all where ``None``.
     """
 
@@ -56,14 +62,45 @@ class Options:
     utf8: bool = False
     limits: Limits = LIMITS
     watch: tuple[str, int] | None = None
+    receipts: Path | None = None
     only: Name | None = None
 
 
 def open_stream(options: Options) -> Stream:
     """The stream into the store, with topics. Raises ``BrokerError``, ``StoreUnusableError``."""
-    stream = begin_stream(layout_of(options.store_uri), prefix=options.prefix)
+    layout = layout_of(options.store_uri)
+    stream = begin_stream(layout, prefix=options.prefix)
     make_topics(options.cluster, stream.topics, options.replicas)
+    _check_cluster(options.cluster, stream, standing_of(layout, stream).through)
     return stream
+
+
+def _check_cluster(cluster: Cluster, stream: Stream, through: int) -> None:
+    """Raise ``StoreUnusableError`` where the tables hold more than the cluster ever had: it is
+    another, or lost its data, and what is sent to it would count as known."""
+    if through == stream.base:
+        return
+    last = stream.base + _end_of_intake(cluster, stream)
+    if last < through:
+        raise StoreUnusableError(
+            f"資料表已有序號 {through}，Kafka 只到 {last}：不是這個資料庫的叢集，或資料已遺失；"
+            "請見 ops/RUNBOOK.md「Kafka is lost」",
+            f"The tables hold sequence {through}, Kafka ends at {last}: it isn't this store's "
+            "cluster, or it lost its data; see ops/RUNBOOK.md, Kafka is lost",
+        )
+
+
+def _end_of_intake(cluster: Cluster, stream: Stream) -> int:
+    """The offset of the next claim. Raises ``BrokerError``."""
+    until = time.monotonic() + _LEADERLESS_SECONDS
+    with Reader(cluster, stream.topic("intake")) as reader:
+        while True:
+            try:
+                return reader.bounds(0)[1]
+            except BrokerError:  # a topic that was made just now has no leader yet
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.2)
 
 
 def run_validate(options: Options, stop: Stop) -> None:
@@ -107,13 +144,16 @@ def run_merge(options: Options, stop: Stop) -> None:
                 lambda number: load_plan(version=number), options.policy,
                 config_of(layout).buckets, folder,
             )  # fmt: skip
-            metrics = Metrics()
+            metrics, receipts = Metrics(), None
+            if options.receipts is not None:
+                receipts = StreamReceipts(options.receipts, layout, load_plan(), options.limits)
             _work(options, stop, layout, metrics, {
                 "merge": lambda: MergeWorker(
                     cluster, stream, layout, merging, metrics, member=member
                 ),
                 "record": lambda: Recorder(
-                    cluster, stream, layout, options.pace, metrics, member=member
+                    cluster, stream, layout, options.pace, metrics, member=member,
+                    receipts=receipts,
                 ),
             })  # fmt: skip
 

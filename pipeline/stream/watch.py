@@ -17,6 +17,7 @@ from typing import Final, Self
 
 import orjson
 
+from pipeline.errors import PipelineError
 from pipeline.metrics import Metrics, content_type
 from pipeline.stream.vitals import Vitals
 
@@ -24,6 +25,10 @@ _SILENT_SECONDS: Final = 10
 _JSON: Final = "application/json"
 
 _log = logging.getLogger(__name__)
+
+
+class PortTakenError(PipelineError):
+    """Nothing can listen there: another process does, or it is no address of this machine."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +48,15 @@ class Answers:
 
 @contextmanager
 def watched(address: tuple[str, int], answers: Answers) -> Iterator[int]:
-    """Answer on a host and port while inside; gives the port. Raises ``OSError``: it is taken."""
-    with _Server(address, answers) as server:
+    """Answer on a host and port while inside; gives the port. Raises ``PortTakenError``."""
+    try:
+        opened = _Server(address, answers)
+    except OSError as error:
+        host, port = address
+        raise PortTakenError(
+            f"無法監聽 {host}:{port}（{error.strerror}）", f"{host}:{port}: {error.strerror}"
+        ) from error
+    with opened as server:
         thread = threading.Thread(target=server.serve_forever, name="watch", daemon=True)
         thread.start()
         try:

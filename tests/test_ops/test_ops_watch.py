@@ -18,7 +18,7 @@ from pipeline.json_log import JsonLines
 from pipeline.metrics import Metrics
 from pipeline.stream import vitals as clock
 from pipeline.stream.vitals import Vitals
-from pipeline.stream.watch import Answers, watched
+from pipeline.stream.watch import Answers, PortTakenError, watched
 from pipeline.stream.worker import Stop, work
 
 OPEN_METRICS = "application/openmetrics-text; version=1.0.0"
@@ -81,6 +81,16 @@ def test_a_worker_begins_works_pauses_and_hangs(
     monkeypatch.setattr(clock.time, "monotonic", lambda: later)
     assert json.loads(asked(f"{url}/healthz")[2])["checks"] == {"merge": False, "record": False}
     assert asked(f"{url}/other")[0] == 404
+
+
+def test_a_port_that_another_process_has(watching: tuple[str, Metrics, Vitals]) -> None:
+    url, metrics, vitals = watching
+    port = int(url.rpartition(":")[2])
+    with (
+        pytest.raises(PortTakenError, match="無法監聽"),
+        watched(("127.0.0.1", port), Answers.of(metrics, vitals)),
+    ):
+        pass
 
 
 def test_exemplars_are_told_to_who_understands_them(
