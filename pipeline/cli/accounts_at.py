@@ -42,8 +42,9 @@ def accounts_of(settings: Settings, store_uri: str | None) -> Iterator[Accounts]
         uri = store_uri_of(store_uri, settings)
         if read_config(layout_of(uri), older=True) is None:
             raise click.UsageError(
-                f"{uri} 沒有資料庫；請確認 --store，新的資料庫由 nhi-upload serve --store {uri} 建立\n"
-                f"There is no store at {uri}: check --store; nhi-upload serve --store {uri} makes one"
+                f"{uri} 沒有資料庫；請確認 --store。新的資料庫由 serve 建立：\n"
+                f"There is no store at {uri}: check --store; serve makes a new one:\n"
+                f"  nhi-upload serve --store {uri}"
             )
     try:
         with open_accounts(accounts_url(settings, uri)) as accounts:
