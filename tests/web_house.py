@@ -36,6 +36,7 @@ from visit_records import (
 
 from pipeline.accounts.who import OPERATOR
 from pipeline.settings import Settings
+from pipeline.stream.broker import Cluster
 from pipeline.web.app import create_app
 from pipeline.web.house import Doorway, House
 from pipeline.web.open_house import open_house
@@ -150,14 +151,17 @@ def some_uploads(web: WebHouse) -> dict[str, str]:
 @contextmanager
 def web_house(
     folder: Path, settings: Settings | None = None, doorway: Doorway | None = None,
-    commit_seconds: float = 0.5,
+    commit_seconds: float = 0.5, cluster: Cluster | None = None,
 ) -> Iterator[WebHouse]:  # fmt: skip
-    """A service on a new store in a folder, with accounts; commits soon and often."""
+    """A service on a new store in a folder, with accounts; commits soon and often.
+
+    With a ``cluster`` it stands in front of a stream, whose workers are to be started.
+    """
     clock = Clock()
     settings = replace(settings or Settings(), accounts_url=f"sqlite:///{folder}/accounts.sqlite")
     with open_house(
         settings, str(folder / "store"), doorway or Doorway(), commit_seconds=commit_seconds,
-        clock=clock,
+        clock=clock, cluster=cluster,
     ) as house:  # fmt: skip
         keys, vendor = _accounts(house)
         app = create_app(house)

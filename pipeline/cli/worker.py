@@ -6,6 +6,7 @@ import logging
 import signal
 from collections.abc import Callable
 from datetime import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -90,6 +91,10 @@ def validate(
 @click.option(
     "--upkeep", type=DayTime(), help="每日維護時間（台北） when tables are compacted, in Taipei."
 )
+@click.option(
+    "--receipts", type=click.Path(file_okay=False, path_type=Path),
+    help="回條資料夾 folder for receipts of uploads with something to tell; shared by all.",
+)  # fmt: skip
 @click.pass_obj
 def merge(
     settings: Settings,
@@ -101,6 +106,7 @@ def merge(
     metrics_host: str,
     commit_seconds: float,
     upkeep: time | None,
+    receipts: Path | None,
 ) -> int:
     """依順序合併；其中一個程序負責寫入資料表與回條。Merge in order; one of them records.
 
@@ -113,6 +119,7 @@ def merge(
         cluster_of(bootstrap, settings), store_uri_of(store_uri, settings), member,
         replicas=replicas, pace=Pace(commit_seconds, upkeep=upkeep),
         watch=_watch(metrics_host, metrics_port), utf8=settings.allow_utf8, limits=settings.limits,
+        receipts=receipts,
     )  # fmt: skip
     return _run(run_merge, options, settings)
 

@@ -80,6 +80,13 @@ class ReceiptFolder:
             [one.upload_id for one, _ in refused],
         )
 
+    def prepare_answers(
+        self, answers: Iterable[tuple[str, Answer]], upload_ids: Sequence[str]
+    ) -> Callable[[], None]:
+        """As ``prepare``, for answers of these uploads, with their ids."""
+        named = ((_file_name(answer.name, key), answer) for key, answer in answers)
+        return self._prepare(named, upload_ids)
+
     def prepare_stored(self, upload_ids: Sequence[str]) -> Callable[[], None]:
         """Those of stored uploads of which something is to become; gives what writes them from
         the store, in the place of older ones."""

@@ -35,6 +35,7 @@ _WAIT_SECONDS: Final = 0.02
 _TABLES_SECONDS: Final = 1.0
 _PAUSE_SECONDS: Final = 1.0
 _START_SECONDS: Final = 300.0
+_LEADERLESS_SECONDS: Final = 20.0
 _MOST_REPEATS: Final = 10_000
 _STEP_BACK: Final = 256
 DROPPED: Final = STATUS["drop"]
@@ -73,7 +74,15 @@ class Following:
     def start(self) -> None:
         """Follow; returns when all is read that was there. Raises ``BrokerError`` and what
         ``committed`` raises."""
-        self._begin().__exit__(None, None, None)
+        until = time.monotonic() + _LEADERLESS_SECONDS
+        while True:
+            try:
+                self._begin().__exit__(None, None, None)
+                break
+            except BrokerError:  # topics that were made just now have no leader yet
+                if time.monotonic() > until:
+                    raise
+                time.sleep(_WAIT_SECONDS)
         self._thread.start()
         if not self.reaches(self._end(), _START_SECONDS):
             raise BrokerError(
@@ -144,7 +153,11 @@ class Following:
         """Both topics, from where what they tell is not in the tables."""
         self._through = self._committed()
         readers = _Readers(self._cluster, self._stream, self._metrics)
-        start = readers.begin(self._through)
+        try:
+            start = readers.begin(self._through)
+        except BaseException:
+            readers.__exit__()
+            raise
         with self._changed:
             self._intake = _Intake(Recent(REACH), start, {})
         return readers

@@ -30,8 +30,9 @@ from pipeline.stream.merging import Part
 from pipeline.stream.messages import PoisonError, number_in, unpack
 from pipeline.stream.parts import CHECKED, MARK, PART, Checked, checked_of, part_of
 from pipeline.stream.progress import tell_progress
+from pipeline.stream.receipt_folder import StreamReceipts
 from pipeline.stream.receipts import send_receipt
-from pipeline.stream.staging import stage
+from pipeline.stream.staging import Receipt, stage
 from pipeline.stream.standing import records_source, through_source, verdicts_source
 from pipeline.stream.topics import Stream
 from pipeline.taipei import seconds_until
@@ -63,9 +64,9 @@ class Recorder:
 
     def __init__(
         self, cluster: Cluster, stream: Stream, layout: Layout, pace: Pace, metrics: Metrics,
-        *, member: str | None = None,
+        *, member: str | None = None, receipts: StreamReceipts | None = None,
     ) -> None:  # fmt: skip
-        self._metrics = metrics
+        self._metrics, self._receipts = metrics, receipts
         metrics.leads("record", False)
         self._cluster, self._stream, self._layout, self._pace = cluster, stream, layout, pace
         self._leads = False
@@ -105,7 +106,7 @@ class Recorder:
             facts = {"sequence": store.offset(through_source(self._stream))}
             _log.info("recording", extra={"facts": facts})
             with Recording(
-                self._cluster, self._stream, store, self._pace, self._metrics
+                self._cluster, self._stream, store, self._pace, self._metrics, self._receipts
             ) as recording:
                 while going() and not self._upkeep_is_due:
                     recording.turn()
@@ -137,9 +138,13 @@ class Recording:
     """A leader at work on an open store."""
 
     def __init__(
-        self, cluster: Cluster, stream: Stream, store: Store, pace: Pace, metrics: Metrics
-    ) -> None:
+        self, cluster: Cluster, stream: Stream, store: Store, pace: Pace, metrics: Metrics,
+        receipts: StreamReceipts | None = None,
+    ) -> None:  # fmt: skip
         self._stream, self._store, self._pace, self._metrics = stream, store, pace, metrics
+        self._receipts, self._told = receipts, list[Receipt]()
+        if receipts is not None:
+            receipts.begin()
         count = stream.partitions + stream.ways
         starts = {at: store.offset(verdicts_source(stream, at)) or 0 for at in range(count)}
         through = store.offset(through_source(stream))
@@ -160,6 +165,8 @@ class Recording:
     def __exit__(self, *_: object) -> None:
         self._reader.close()
         self._thread.shutdown()
+        if self._receipts is not None:
+            self._receipts.close()
         self._metrics.uncommitted(0)  # whoever leads now tells of them
 
     def turn(self) -> None:
@@ -185,8 +192,10 @@ class Recording:
     def _settle(self, through: int) -> None:
         """Have everything staged committed, which is up to a sequence."""
         self._wait()
+        finish = self._store.begin_commit(self._offsets(through))
         staged, self._staged = self._staged, 0
-        self._commit(lambda: self._store.commit(self._offsets(through)), staged, through)
+        if finish is not None:
+            self._commit(finish, staged, through, self._take_told())
 
     def _note(self, message: Received) -> None:
         at, gather, lowest = message.partition, self._gather, self._lowest[message.partition]
@@ -223,6 +232,8 @@ class Recording:
                 parts.append(part)
         for receipt in stage(self._store, checked, parts):
             send_receipt(self._sender, self._stream, receipt)
+            if self._receipts is not None:
+                self._told.append(receipt)
             self._metrics.receipted(receipt.row, receipt.findings)
             facts = {name: receipt.row[name] for name in ("upload_id", "sequence", "status")}
             _log.debug("recorded", extra={"facts": facts})
@@ -241,14 +252,26 @@ class Recording:
             self._size = 0
             if finish is not None:
                 through = self._gather.after
-                self._committing = self._thread.submit(self._commit, finish, staged, through)
+                told = self._take_told()
+                self._committing = self._thread.submit(
+                    self._commit, finish, staged, through, told
+                )
 
-    def _commit(self, finish: Callable[[], int | None], uploads: int, through: int) -> None:
+    def _take_told(self) -> list[Receipt]:
+        """The receipts of what is now committed, where they are written to a folder."""
+        told, self._told = self._told, []
+        return told
+
+    def _commit(
+        self, finish: Callable[[], int], uploads: int, through: int, told: Sequence[Receipt]
+    ) -> None:
         """Commit, and tell of it."""
+        publish = self._receipts.prepare(told) if self._receipts and told else None
         began = time.monotonic()
-        if finish() is None:
-            return
+        finish()
         seconds = time.monotonic() - began
+        if publish is not None:
+            publish()
         self._metrics.committed(seconds)
         self._metrics.uncommitted(self._staged)
         facts = {"uploads": uploads, "sequence": through, "seconds": round(seconds, 3)}

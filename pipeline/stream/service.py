@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from threading import Semaphore
 from typing import Any, Final
@@ -79,24 +79,23 @@ class StreamService:
 class StreamOutcomes(Outcomes):
     """Knows of every upload that any process took in, as soon as somebody asks for it."""
 
-    following: Following | None = None
+    _follows: tuple[Following, Clock] | None = None
+
+    def follow(self, following: Following, clock: Clock) -> None:
+        """From now on ask whoever follows the stream, for what came lately by the clock."""
+        self._follows = following, clock
 
     def waits(self, upload_id: str) -> dict[str, Any] | None:
         """What is known of an upload that is not decided."""
-        if self.following and self.state(upload_id) is None and _is_new(upload_id):
-            with _catching_up:
-                self.following.catch_up(_CATCH_UP_SECONDS)
+        if self._follows and self.state(upload_id) is None and is_upload_id(upload_id):
+            following, clock = self._follows
+            if abs(clock() - received_of(upload_id)) < _NEW:
+                with _catching_up:
+                    following.catch_up(_CATCH_UP_SECONDS)
         return super().waits(upload_id)
 
 
 _catching_up: Final = Semaphore(_AT_ONCE)
-
-
-def _is_new(upload_id: str) -> bool:
-    """Whether another process may have taken it in just now."""
-    if not is_upload_id(upload_id):
-        return False
-    return abs(datetime.now(UTC) - received_of(upload_id)) < _NEW
 
 
 class Recording:
@@ -137,7 +136,7 @@ def open_stream_service(
     outcomes = StreamOutcomes(plan, settings.limits, partial(read_upload, layout))
     following = Following(cluster, stream, outcomes, metrics, partial(_through, layout, stream))
     door = StreamDoor(cluster, stream, Objects(layout), following, outcomes, clock, metrics)
-    outcomes.following = following
+    outcomes.follow(following, clock)
     following.start()
     try:
         yield StreamService(

@@ -24,10 +24,14 @@ _STANDS: Final = FINDINGS.names.index("stands_upload_id")
 
 @dataclass(frozen=True)
 class Receipt:
-    """What is said of an upload: its row of ``uploads`` and its rows of ``findings``."""
+    """What is said of an upload: its row of ``uploads`` and its rows of ``findings``.
+
+    ``decided``: it was held, and told so before.
+    """
 
     row: Row
     findings: list[Row]
+    decided: bool = False
 
 
 def stage(
@@ -66,7 +70,9 @@ def _receipts(
     for found in findings.to_pylist():
         by_upload.setdefault(found["upload_id"], []).append(found)
     by_upload |= {upload_id: all_of_it.to_pylist() for upload_id, all_of_it in told.items()}
-    return [Receipt(row, by_upload.get(row["upload_id"], [])) for row in rows]
+    return [
+        Receipt(row, by_upload.get(row["upload_id"], []), row["upload_id"] in told) for row in rows
+    ]
 
 
 def _rows(
