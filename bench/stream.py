@@ -2,8 +2,8 @@
 
     python -m bench.stream [--write] [--part PART]... [--small]
 
-Some six minutes on two cores. ``--write`` puts the tables into ``bench/README.md``; ``--small``
-takes a tenth of the uploads, to see that it goes.
+Some six minutes on two quiet cores. ``--write`` puts the tables into ``bench/README.md``, and what
+follows for a nation into ``docs/SIZING.md``; ``--small`` takes a tenth, to see that it goes.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import argparse
 import os
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from bench.kafka import Broker, broker
 from bench.stream_cost import ROLES, Load, archiving, bare, on_disk, together
 from bench.stream_latency import Waited, phases
 from bench.stream_rig import Rig, payload_of
+from bench.stream_sizing import PAGE, Measured, sizing
 from bench.table import write
 from bench.ten_records import TEN, tens
 from bench.uploads import UploadSet, made
@@ -41,6 +42,7 @@ class Place:
     kafka: Broker
     folder: Path
     scale: float
+    priced: dict[str, Measured] = field(default_factory=dict)
 
     def rig(self, name: str, partitions: int = 8, commit_seconds: float = 5.0) -> Rig:
         """A new stream into a new store."""
@@ -64,6 +66,12 @@ class Place:
         uploads = self.tens(round(3_000 * self.scale))
         size = sum(len(one.data) for one in uploads)
         return Load("ten records each", uploads, size, TEN * len(uploads))
+
+    @cached_property
+    def single(self) -> Load:
+        """Uploads of one record each, as emergencies are."""
+        records = round(3_000 * self.scale)
+        return _load("one record each", made(records, records, FAULTS))
 
     @cached_property
     def mixed_set(self) -> UploadSet:
@@ -101,7 +109,8 @@ def costs(place: Place) -> Iterator[str]:
     yield "Each role in a process of its own, all at once; seconds of CPU.\n"
     yield "| uploads | role | per 1,000 uploads | per GB | peak MiB |\n|---|---|--:|--:|--:|"
     disks = list[str]()
-    for name, load in (("ten", place.small), ("mixed", place.mixed)):
+    place.priced.clear()
+    for name, load in (("one", place.single), ("ten", place.small), ("mixed", place.mixed)):
         rig, each = place.rig(f"roles-{name}"), len(load.uploads) / 1000
         archived = archiving(rig, load)
         rate = together(rig, load, place.tens(WARMING), ROLES, alone=True)
@@ -111,11 +120,14 @@ def costs(place: Place) -> Iterator[str]:
                 f"| {load.name} | {cost.role} | {cost.cpu / each:.2f} "
                 f"| {cost.cpu / load.size * 1e9:.1f} | {peak} |"
             )
+        disk = on_disk(rig)
         disks += [
             f"| {load.name} | {what} | {size / load.size:.3f} | {size / each / 1e6:.2f} |"
-            for what, size in on_disk(rig).items()
+            for what, size in disk.items()
             if size / load.size >= 0.0005
         ]
+        seconds = {cost.role: cost.cpu for cost in (archived, *rate.costs)}
+        place.priced[name] = Measured(len(load.uploads), load.size, seconds, disk)
     yield "\n### bytes on disk\n"
     yield "| uploads | where | × the bytes of the uploads | MB per 1,000 |\n|---|---|--:|--:|"
     yield from disks
@@ -199,19 +211,13 @@ PARTS: dict[str, Callable[[Place], Iterator[str]]] = {
 }  # fmt: skip
 
 
-def measured(parts: list[str], scale: float) -> Iterator[str]:
+def measured(place: Place, parts: list[str]) -> Iterator[str]:
     """Lines of Markdown, as they become known."""
-    with tempfile.TemporaryDirectory(prefix="nhi-upload-stream-") as scratch:
-        kafka = broker(Path(scratch, "kafka"))
-        kind = "Apache Kafka" if kafka.lasting else "an in-memory broker"
-        busy = os.getloadavg()[0]
-        yield f"{kind} on the same {os.cpu_count()} cores; load when it began: {busy:.1f}.\n"
-        try:
-            place = Place(kafka, Path(scratch), scale)
-            for part in parts:
-                yield from PARTS[part](place)
-        finally:
-            kafka.kill()
+    kind = "Apache Kafka" if place.kafka.lasting else "an in-memory broker"
+    busy = os.getloadavg()[0]
+    yield f"{kind} on the same {os.cpu_count()} cores; load when it began: {busy:.1f}.\n"
+    for part in parts:
+        yield from PARTS[part](place)
 
 
 def main() -> None:
@@ -223,12 +229,26 @@ def main() -> None:
     parser.add_argument("--small", action="store_true")
     parser.add_argument("--part", action="append", choices=list(PARTS))
     given = parser.parse_args()
-    lines = []
-    for line in measured(given.part or list(PARTS), 0.1 if given.small else 1.0):
-        print(line, flush=True)
-        lines.append(line)
+    with tempfile.TemporaryDirectory(prefix="nhi-upload-stream-") as scratch:
+        kafka = broker(Path(scratch, "kafka"))
+        try:
+            place = Place(kafka, Path(scratch), 0.1 if given.small else 1.0)
+            told = _printed(measured(place, given.part or list(PARTS)))
+            sized = place.priced and _printed(sizing(place.priced["one"], place.priced["mixed"]))
+        finally:
+            kafka.kill()
     if given.write:
-        write("\n".join(lines), START, STOP)
+        write(told, START, STOP)
+        if sized:
+            write(sized, START, STOP, PAGE)
+
+
+def _printed(lines: Iterator[str]) -> str:
+    kept = list[str]()
+    for line in lines:
+        print(line, flush=True)
+        kept.append(line)
+    return "\n".join(kept)
 
 
 if __name__ == "__main__":

@@ -109,11 +109,11 @@ def _processor() -> str:
     return f"{os.cpu_count()} cores of {', '.join(sorted(names)) or 'unknown make'}"
 
 
-def write(text: str, start: str = START, stop: str = STOP) -> None:
-    """Put tables between their markers in the README."""
-    before, _, rest = README.read_text(encoding="utf-8").partition(start)
+def write(text: str, start: str = START, stop: str = STOP, page: Path = README) -> None:
+    """Put tables between their markers in a page."""
+    before, _, rest = page.read_text(encoding="utf-8").partition(start)
     after = rest.partition(stop)[2]
-    README.write_text(f"{before}{start}\n{text}\n{stop}{after}", encoding="utf-8")
+    page.write_text(f"{before}{start}\n{text}\n{stop}{after}", encoding="utf-8")
 
 
 def main() -> None:
