@@ -79,7 +79,7 @@ def _source(parsed: Parsed | None) -> Source | None:
 
 
 def _parsed(upload: Row, payload: bytes | None, limits: Limits) -> Parsed | None:
-    if not payload:
+    if payload is None:
         return None
     utf8, version = upload["encoding"] == "utf-8", _version(upload)
     return parse_many([payload], utf8=utf8, limits=limits, version=version)

@@ -326,3 +326,12 @@ def test_a_fault_of_ours_is_a_page(web: WebHouse, monkeypatch: pytest.MonkeyPatc
     assert "系統發生錯誤" in answer.text
     assert answer.headers["x-request-id"] in answer.text
     assert "ZeroDivision" not in answer.text
+
+
+@pytest.mark.parametrize("committed", [False, True], ids=["from memory", "from the tables"])
+def test_an_empty_file_is_called_empty(web: WebHouse, committed: bool) -> None:
+    upload_id = web.client(X).post("/api/v1/uploads?wait=20", content=b"").json()["upload_id"]
+    if committed:
+        web.commit()
+    assert "檔案是空的" in web.browser(X).get(f"/uploads/{upload_id}").text
+    assert upload_id in web.browser(X).get("/uploads").text
