@@ -17,6 +17,7 @@ from itertools import count, groupby
 from pathlib import Path
 from typing import Self, TypeVar
 
+from confluent_kafka.admin import AdminClient
 from scenario import Sending
 
 from pipeline.store.layout import Layout, layout_of
@@ -104,6 +105,9 @@ class House:
     def __exit__(self, *_: object) -> None:
         for worker in self.workers:
             self.tell(worker, signal.SIGKILL)
+        admin = AdminClient({"bootstrap.servers": self.kafka.bootstrap, "log_level": 0})
+        for deleted in admin.delete_topics(list(self.stream.topics)).values():
+            deleted.exception(timeout=30)  # a broker that starts again reads every log there is
 
     @property
     def options(self) -> Options:

@@ -16,6 +16,7 @@ from stream.house import PATIENCE, Host, House, hosted, in_turns
 from stream.told import assert_as_replayed, assert_told, receipts
 from stream.trouble import Trouble
 
+from pipeline.store.verify import verify
 from tests.kafka.server import Broker, broker
 
 ROUNDS = 12
@@ -72,6 +73,8 @@ def _round(house: House, seed: int, long: bool) -> tuple[int, Counter[str]]:
         assert_told(house.store, told)
         assert len(told) == len(sent)
         house.assert_no_fault_of_ours()
+    broken = {one.check.name: one.found.problems for one in verify(house.store) if not one.ok}
+    assert not broken
     return len(sent), trouble.happened
 
 

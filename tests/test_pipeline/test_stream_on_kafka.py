@@ -23,6 +23,7 @@ from pipeline.ingest import find_files, read_uploads
 from pipeline.metrics import Metrics
 from pipeline.run import RunOptions, run
 from pipeline.store.layout import layout_of
+from pipeline.store.verify import verify
 from pipeline.stream.broker import (
     MOST_MESSAGE_BYTES,
     BrokerError,
@@ -135,6 +136,8 @@ def test_a_week_of_both_formats_is_as_run_leaves_it(options: Options, tmp_path: 
     columns = ["name", "mode", "institution", "status", "refusal_code"]
     again = [one.filter(one["redelivery_of"].is_not_null()).select(columns) for one in both]
     assert sorted(again[0].rows(), key=repr) == sorted(again[1].rows(), key=repr)
+    assert all(one.ok for one in verify(tmp_path / "run"))
+    assert all(one.ok for one in verify(Path(options.store_uri)))
     with pytest.raises(StoreUnusableError):
         run([week / "v1"], options.store_uri, load_plan(), RunOptions())
 

@@ -11,15 +11,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.merge import MergePolicy
+from pipeline.outcome import Verdict
+from pipeline.state import MemoryState
 from pipeline.stream.dispatch import Ahead
 from pipeline.stream.gather import Gather, Step
 from pipeline.stream.lowest import Lowest
-from pipeline.stream.merging import Part
+from pipeline.stream.merging import Part, Question, merge_step
 from pipeline.stream.messages import Claim, PoisonError, claim_of, pack, pack_claim, unpack
 from pipeline.stream.parts import Checked, checked_of, pack_checked, pack_part, part_of
 from pipeline.stream.routing import Share
 from pipeline.stream.twins import Recent
 from pipeline.upload_ids import is_upload_id, later_id, new_upload_id
+from rules import load_plan
 
 WAYS = 3
 Message = tuple[int, int, str | None]
@@ -247,3 +251,26 @@ def test_a_part_comes_as_it_was_sent() -> None:
     assert (part.through, part.failed, low) == (7, (5,), 12)
     assert part.recounted == {3: (1, 0, -1)}
     assert part.held == {4: (9, 21, 30)}
+
+
+@pytest.mark.parametrize("months", [(), (2024 * 12 + 7,)])
+def test_records_that_cannot_be_read_stop_no_step(months: tuple[int, ...]) -> None:
+    """They are counted as rejected; an upload that all must count is still counted."""
+    share = replace(SHARE, records=(b"<REC>", b"</REC>"), verdicts=(0, 2), months=months)
+    state = MemoryState()
+    merging = merge_step(
+        Step(0, 9, ((4, 0, share),)), lambda _: state, lambda _: load_plan(), MergePolicy(), 8
+    )
+    asked, part = list[Question](), None
+    try:
+        question = next(merging)
+        while True:
+            asked.append(question)
+            question = merging.send(None)
+    except StopIteration as done:
+        part = done.value
+    assert [one.sequence for one in asked] == ([4] if months else [])
+    assert part.failed == (4,)
+    rejected = sum(verdict != Verdict.REJECTED for verdict in share.verdicts)
+    assert part.recounted[4][2] == rejected == -part.recounted[4][0]
+    assert not part.applied
