@@ -122,9 +122,11 @@ class _Body:
 async def receive_upload(request: Request, house: House, name: str) -> Payload:
     """The upload that is a request's body, plain or gzip; one that can't be taken is refused.
 
-    Raises ``Problem``: 415 for another encoding, 400 for a body that ends early, and those of
-    ``BoundedBody``.
+    Raises ``Problem``: 415 for another encoding or a form with files, 400 for a body that ends
+    early, and those of ``BoundedBody``.
     """
+    if request.headers.get("content-type", "").strip().lower().startswith("multipart/"):
+        raise Problem("unsupported-media")
     arriving = Arriving(name, house.settings.limits, gzip=_is_gzip(request.headers))
     held = 0
     try:

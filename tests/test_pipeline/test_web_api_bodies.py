@@ -108,6 +108,13 @@ def test_other_encodings_are_told(web: WebHouse) -> None:
     assert answer.headers["accept-encoding"] == "gzip"
 
 
+def test_a_form_is_no_upload(web: WebHouse) -> None:
+    """``curl -F``: its bytes would be archived and refused for what stands around the XML."""
+    for path in ("/api/v1/uploads", "/api/v1/checks"):
+        answer = web.client(X).post(path, files={"file": ("visits.xml", GOOD)})
+        assert (answer.status_code, answer.json()["type"]) == (415, "/problems/unsupported-media")
+
+
 def test_bodies_that_are_no_uploads_are_small(web: WebHouse) -> None:
     answer = web.client(X).post(
         "/api/v1/visits/search", json={"treatment_id": "x" * MOST}, headers={}
