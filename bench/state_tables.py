@@ -147,7 +147,8 @@ def _files(layout: Layout, name: str, batch: int, columns: Columns) -> Iterator[
         part = table.filter(pc.equal(columns["bucket"], bucket))
         if len(part):
             place = {month: columns[month][0].as_py(), "bucket": str(bucket)}
-            yield write_data_file(layout.table_files(name), f"{batch:08d}-{bucket:04d}", part, place)
+            stem = f"{batch:08d}-{bucket:04d}"
+            yield write_data_file(layout.table_files(name), stem, part, place)
 
 
 def _filler(field: pa.Field, count: int) -> Any:

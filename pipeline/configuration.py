@@ -44,6 +44,8 @@ user's cache |
 image sets both |
 | `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` (**secret**), `AWS_REGION`, \
 `AWS_ENDPOINT_URL` | for a store on S3-compatible object storage |
+| `XDG_CACHE_HOME` | where a machine keeps the states of such a store, in `nhi-upload`; \
+else in `~/.cache` |
 | `TMPDIR` | where what is passing is written; states of workers without `--member` |
 """
 

@@ -117,6 +117,7 @@ def test_rooms_of_the_service_import_one_way(room: str, never: set[str]) -> None
         ("lxml", ("pipeline/parse_lxml.py",)),
         ("deltalake", ("pipeline/store",)),
         ("lmdb", ("pipeline/store",)),
+        ("obstore", ("pipeline/store/s3.py",)),
         ("click", ("pipeline/cli",)),
         ("fastapi", ("pipeline/web",)),
         ("starlette", ("pipeline/web",)),

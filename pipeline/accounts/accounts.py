@@ -21,6 +21,7 @@ from pipeline.accounts.passwords import Hasher
 from pipeline.accounts.people import People
 from pipeline.accounts.sessions import Session, SignedIn
 from pipeline.accounts.sign_ins import SignIns
+from pipeline.errors import StoreUnusableError
 from pipeline.settings import Settings
 from pipeline.store.layout import layout_of
 from pipeline.taipei import TAIPEI
@@ -71,7 +72,13 @@ def accounts_url(settings: Settings, store_uri: str) -> str | URL:
     """Where a store's accounts are: as set, or in a file in it. Raises ``StoreUnusableError``."""
     if settings.accounts_url is not None:
         return settings.accounts_url
-    return URL.create("sqlite", database=str(layout_of(store_uri).root / FILE))
+    layout = layout_of(store_uri)
+    if layout.elsewhere is not None:
+        raise StoreUnusableError(
+            f"{layout.uri} 不能存放帳號，請設定 NHI_UPLOAD_ACCOUNTS_URL",
+            f"Accounts can't be kept at {layout.uri}; set NHI_UPLOAD_ACCOUNTS_URL",
+        )
+    return URL.create("sqlite", database=str(layout.root / FILE))
 
 
 def _now() -> datetime:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,14 +49,17 @@ def load(settings: Settings, name: str, file: Path, store_uri: str | None) -> in
     from pipeline.reference.kept import load_file
     from pipeline.reference.problems import ReferenceFileError
     from pipeline.store.layout import layout_of
+    from pipeline.stream.topics import stream_of
     from rules import load_plan
 
     uri = store_uri_of(store_uri, settings)
     waiting = lambda message: click.echo(message, err=True)  # noqa: E731
     try:
-        with open_settled(
+        # What was received before is judged without the new table; workers read it at their start.
+        settled = open_settled(
             uri, load_plan(), utf8=settings.allow_utf8, limits=settings.limits, waiting=waiting
-        ):  # what was received before is judged without the new table
+        )
+        with nullcontext() if stream_of(layout_of(uri)) else settled:
             done = load_file(layout_of(uri), name, file)
     except ReferenceFileError as wrong:
         raise click.UsageError(str(wrong)) from None

@@ -164,7 +164,7 @@ def locked(
     layout: Layout, wait_seconds: float, waiting: Callable[[str], None] | None = None
 ) -> Iterator[None]:
     """Hold the store. A second process waits, saying so, then gets ``StoreBusyError``."""
-    lock = FileLock(layout.root / "store.lock", thread_local=False)
+    lock = FileLock(layout.local / "store.lock", thread_local=False)
     try:
         lock.acquire(timeout=0)
     except Timeout:
