@@ -140,7 +140,7 @@ VARIABLES: Final = (
     Variable("web", "RATE_REQUESTS", "rate_requests", _rate, "per second, minute, hour or day",
              "Requests that one institution may send."),
     Variable("web", "REQUEST_BYTES_BUDGET", "request_bytes_budget", _positive, "bytes",
-             "What the bodies of all requests under way may take together."),
+             "What the bodies of all uploads under way may take together."),
     Variable("web", "DOWNLOAD_DAYS", "download_days", _positive, "days",
              "Until a download of an upload ends; it can be asked for again."),
     Variable("web", "ID_AS_PASSWORD", "id_as_password", _truth, "1 or 0",
