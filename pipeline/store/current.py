@@ -147,7 +147,10 @@ class CurrentTables:
 
     def committed(self) -> None:
         """What was written is what the tables hold."""
+        let_go = [rows for waiting in self._before.frozen.values() for rows in waiting.new]
         self._before = _Before(self._written)
+        while let_go:  # one by one: freed at once, thousands of tables stop every thread
+            let_go.pop()
 
     def _live(self, group: FileGroup, gone: Versions | None) -> Rows:
         rows = self._group.read(group)
