@@ -56,3 +56,9 @@ def test_a_hostile_upload_is_not_read_to_its_end() -> None:
     comment = b"<!--" + b"x" * 30_000_000
     assert recognise(comment) is V2
     assert recognise(b"<RECS>" + b"<" * 1_000_000) is V2
+
+
+def test_only_the_head_is_looked_at() -> None:
+    header = b"<RECS><REC><MSH><A00>1</A00>"
+    assert recognise(b" " * 60_000 + header) is V1
+    assert recognise(b" " * 70_000 + header) is V2  # whoever writes so much before it gets Y004
