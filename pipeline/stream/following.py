@@ -227,7 +227,7 @@ class Following:
         if failed:
             self._outcomes.failed(failed)
         if told:
-            self._metrics.answered([told[one].row for one in self._outcomes.tell(told)])
+            self._outcomes.tell(told)
 
     def _unpacked(self, upload_id: str) -> Refusal | None:
         """Why there are no bytes of an upload."""
