@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from senders import PATIENCE, Clock, not_unpacked, payload_of
+from senders import Clock, not_unpacked, payload_of
 from stream.threads import Running, wait_until, wait_until_recorded
 from visit_records import CLINIC, OTHER_CLINIC, PERSON, moment, visit
 
@@ -27,6 +27,7 @@ from pipeline.stream.service import StreamService, open_stream_service
 from pipeline.unpack import Payload
 from tests.kafka.server import Broker, broker
 
+PATIENCE = 180.0
 MORNING = moment("2025-12-21T09:30:00")
 JOBS = [run_validate, run_merge]
 AS_CLINIC = Sender(CLINIC, "web-api", "official")
@@ -41,7 +42,7 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
 
 @pytest.fixture
 def options(kafka: Broker, tmp_path: Path) -> Options:
-    cluster = Cluster(kafka.bootstrap, {}, 3_000)
+    cluster = Cluster(kafka.bootstrap)
     prefix = f"{tmp_path.parent.name}-{tmp_path.name}-"
     return Options(cluster, str(tmp_path / "store"), prefix=prefix, pace=Pace(0.5))
 

@@ -60,7 +60,7 @@ def twins(story: Scenario) -> tuple[Sending, Sending]:
 
 
 def options_for(kafka: Broker, folder: Path, prefix: str) -> Options:
-    cluster = Cluster(kafka.bootstrap, {}, 3_000)
+    cluster = Cluster(kafka.bootstrap)
     return Options(cluster, str(folder / "stream"), prefix=prefix, pace=Pace(0.5))
 
 

@@ -47,7 +47,7 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
 
 @pytest.fixture
 def options(kafka: Broker, tmp_path: Path) -> Options:
-    cluster = Cluster(kafka.bootstrap, {}, 3_000)
+    cluster = Cluster(kafka.bootstrap)
     prefix = f"{tmp_path.parent.name}-"
     options = Options(cluster, str(tmp_path / "store"), prefix=prefix, pace=Pace(0.5))
     open_stream(options)
