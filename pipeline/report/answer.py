@@ -113,7 +113,7 @@ class Answer:
     @property
     def not_checked(self) -> list[tuple[str, str]]:
         """(rule, what it needs) of every rule that was not decided."""
-        unsaid = undecided(self.plan, self.reference)
+        unsaid = _undecided(self.plan, frozenset(self.reference))
         return [(rule, needs) for rule, needs in unsaid if rule not in self.decided]
 
     @property
@@ -135,6 +135,17 @@ class Answer:
         offsets = np.fromiter((f.offset for f in self.findings), np.int64, len(self.findings))
         lines, columns = line_columns(self.source.payload, offsets, self.encoding)
         return list(zip(lines.tolist(), columns.tolist(), strict=True))
+
+
+_unsaid: dict[tuple[str, frozenset[str]], list[tuple[str, str]]] = {}
+
+
+def _undecided(plan: Plan, tables: frozenset[str]) -> list[tuple[str, str]]:
+    """``undecided``, kept: plans and sets of tables are few, answers many."""
+    key = plan.hash, tables
+    if key not in _unsaid:
+        _unsaid[key] = undecided(plan, tables)
+    return _unsaid[key]
 
 
 def answer_of(processed: Processed, upload: int, sha256: str, engine: str) -> Answer:
