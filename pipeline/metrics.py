@@ -196,11 +196,17 @@ class Metrics:
         self._uncommitted.set(uploads)
 
     def watch_disk(self, folder: Path) -> None:
-        """Tell the room on the disk of a folder."""
+        """Tell the room on the disk of a folder, which may be made later."""
+
+        def usage() -> tuple[int, int]:
+            made = next(one for one in (folder, *folder.parents) if one.exists())
+            at = shutil.disk_usage(made)
+            return at.free, at.total
+
         free = self._gauge("store_free_bytes", "Free bytes of the store's disk.")
-        free.set_function(lambda: shutil.disk_usage(folder).free)
+        free.set_function(lambda: usage()[0])
         size = self._gauge("store_size_bytes", "Size of the store's disk.")
-        size.set_function(lambda: shutil.disk_usage(folder).total)
+        size.set_function(lambda: usage()[1])
 
     def exposition(self, waits: Waits = NOTHING_WAITS, accept: str = "") -> bytes:
         """All of them as text, with what waits now, in the form that ``accept`` asks for.

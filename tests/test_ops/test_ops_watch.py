@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
@@ -115,6 +116,13 @@ def test_lag_is_told_of_partitions_that_are_read_here_only() -> None:
     metrics.lag("nhi-uploads", {1: 3, 2: 1})
     lags = {key[1:]: value for key, value in samples(metrics).items() if key[0] == "consumer_lag"}
     assert lags == {("1", "nhi-uploads"): 3, ("2", "nhi-uploads"): 1, ("0", "nhi-intake"): 7}
+
+
+def test_the_disk_of_a_folder_that_is_made_later(tmp_path: Path) -> None:
+    metrics = Metrics()
+    metrics.watch_disk(tmp_path / "store" / "one")
+    found = samples(metrics)
+    assert 0 < found["store_free_bytes",] <= found["store_size_bytes",]
 
 
 def test_a_receipt_counts_its_records_once_by_verdict() -> None:
