@@ -157,7 +157,8 @@ class CheckingWorker:
             self._fail(new[place], fault)
         for one in uploads:
             if one.claim.repeats:
-                self._send(one, _bare(one) | {"redelivery_of": one.claim.repeats[0]})
+                again = {"redelivery_of": one.claim.repeats[0], "plan": self._judge.plan}
+                self._send(one, _bare(one) | again)
             elif one.claim.dropped:
                 self._send(one, _bare(one))
 
