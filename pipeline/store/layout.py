@@ -143,8 +143,7 @@ def read_config(layout: Layout, *, older: bool = False) -> StoreConfig | None:
             return found
         raise StoreUnusableError(
             f"{layout.uri} 是第 {found.format} 版的資料庫，請先執行 nhi-upload store migrate",
-            f"{layout.uri} is a store of format {found.format}; "
-            "run nhi-upload store migrate first",
+            f"{layout.uri} is a store of format {found.format}; run nhi-upload store migrate first",
         )
     if found.format != FORMAT:
         raise StoreUnusableError(

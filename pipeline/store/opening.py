@@ -116,8 +116,7 @@ def _new(layout: Layout, buckets: int) -> StoreConfig:
     if stranger is not None:
         raise StoreUnusableError(
             f"{layout.uri} 不是資料庫，裡面已有其他檔案（{stranger}）；請給空的資料夾",
-            f"{layout.uri} is no store and holds other files ({stranger}); "
-            "give an empty folder",
+            f"{layout.uri} is no store and holds other files ({stranger}); give an empty folder",
         )
     config = StoreConfig(buckets=buckets)
     write_config(layout, config)
