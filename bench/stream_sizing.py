@@ -18,6 +18,7 @@ LEAST = 2  # processes, so that one may go
 DAYS = (
     ("a country's sizes", 30_000), ("ten records each", 130_000), ("each visit alone", 1_300_000),
 )  # fmt: skip
+_SHOWN_BYTES = 5e6
 PROCESSES = {"validate": ("dispatch", "validate"), "merge": ("merge", "record")}
 
 
@@ -59,6 +60,10 @@ def sizing(single: Measured, mixed: Measured) -> Iterator[str]:
         role: price(single, mixed, seconds, mixed.seconds[role])
         for role, seconds in single.seconds.items()
     }
+    yield (
+        f"From {single.uploads:,} uploads of one record each and {mixed.uploads:,} of a country's "
+        "sizes; bench/README.md tells the load of the machine then.\n"
+    )
     yield "| role | CPU ms an upload | CPU s a GB |\n|---|--:|--:|"
     for role, one in prices.items():
         yield f"| {role} | {1000 * one.upload:.2f} | {1e9 * one.byte:.1f} |"
@@ -88,12 +93,16 @@ def _days(prices: Mapping[str, Price]) -> Iterator[str]:
         yield _row(f"cores busy with {kind}", [f"{one:.3f}" for one in cores])
         counts = [max(LEAST, ceil(one / BUSY)) for one in cores]
         yield _row(f"**processes of {kind}**", [f"**{one}**" for one in counts])
+    cores = [PEAK * prices["broker"].of(uploads) / DAY_SECONDS for _, uploads in DAYS]
+    yield _row("cores busy with Kafka", [f"{one:.3f}" for one in cores])
     yield ""
 
 
 def _disks(places: Mapping[str, Price]) -> Iterator[str]:
     yield from _head("GB a day, uncopied", [name for name, _ in DAYS])
     for where, one in places.items():
+        if one.of(DAYS[-1][1]) < _SHOWN_BYTES:
+            continue
         figures = [f"{one.of(uploads) / 1e9:.2f}" for _, uploads in DAYS]
         yield _row(where, figures)
     yield ""
