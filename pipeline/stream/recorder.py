@@ -253,9 +253,7 @@ class Recording:
             if finish is not None:
                 through = self._gather.after
                 told = self._take_told()
-                self._committing = self._thread.submit(
-                    self._commit, finish, staged, through, told
-                )
+                self._committing = self._thread.submit(self._commit, finish, staged, through, told)
 
     def _take_told(self) -> list[Receipt]:
         """The receipts of what is now committed, where they are written to a folder."""

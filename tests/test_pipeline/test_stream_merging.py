@@ -121,9 +121,7 @@ def merged_in_partitions(sent: Sequence[Sending], partitions: int, r: Random) ->
     whole.state = MemoryState()
     _check(sent, whole)
     whole.verdicts = {}
-    assert joined(s for state in states for s in state.values()) == joined(
-        [merged(sent, []).state]
-    )
+    assert joined(s for state in states for s in state.values()) == joined([merged(sent, []).state])
     return whole
 
 
