@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # What the tests need besides Python: a Chromium for the browser tests, a PostgreSQL server for those
 # of the accounts, and, where Java and Maven are, Apache Kafka for those of the stream (elsewhere they
-# use the compatible broker among the Python packages); where Go is, what reads alerts and compose
-# files (elsewhere those tests are skipped). Does nothing where they are; installs Debian's where it
-# may; else says what to do.
+# use the compatible broker among the Python packages); promtool for the alerts and, where Go is, what
+# reads compose files (elsewhere those tests are skipped). Does nothing where they are; installs
+# Debian's where it may; else says what to do.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -21,14 +21,24 @@ build() { # program module@version package
     (cd "$dir" && go build -buildvcs=false -o "$tools/$1" "$3")
 }
 tools="$PWD/.venv/tools"
-if command -v go >/dev/null; then
-    mkdir -p "$tools"
-    command -v promtool >/dev/null || [ -x "$tools/promtool" ] || {
-        echo "building promtool for the tests: some minutes, once"
-        build promtool github.com/prometheus/prometheus@v0.308.0 ./cmd/promtool
-    } || echo "without promtool: the alerts are not tried" >&2
-    [ -x "$tools/compose-spec" ] ||
-        build compose-spec github.com/compose-spec/compose-go/v2@v2.16.2 ./cmd ||
+mkdir -p "$tools"
+# Debian's package has promtool; unpacked here, nothing of it is installed or started.
+unpack_promtool() {
+    local folder
+    folder=$(mktemp -d)
+    (cd "$folder" && apt-get download -qq prometheus && dpkg-deb -x prometheus_*.deb .) &&
+        mv "$folder/usr/bin/promtool" "$tools/promtool"
+    rm -rf "$folder"
+    [ -x "$tools/promtool" ]
+}
+if ! command -v promtool >/dev/null && [ ! -x "$tools/promtool" ]; then
+    { command -v apt-get >/dev/null && { unpack_promtool || { apt-get update -qq && unpack_promtool; }; } 2>/dev/null; } ||
+        { command -v go >/dev/null && echo "building promtool for the tests: some minutes, once" &&
+            build promtool github.com/prometheus/prometheus@v0.308.0 ./cmd/promtool; } ||
+        echo "without promtool: the alerts are not tried" >&2
+fi
+if command -v go >/dev/null && [ ! -x "$tools/compose-spec" ]; then
+    build compose-spec github.com/compose-spec/compose-go/v2@v2.16.2 ./cmd ||
         echo "without compose-spec: the compose file is not read by a client" >&2
 fi
 

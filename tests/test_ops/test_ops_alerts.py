@@ -56,7 +56,7 @@ def counted() -> set[str]:
 def promtool(*arguments: str) -> str:
     found = shutil.which("promtool") or shutil.which(TOOLS / "promtool")
     if found is None:
-        pytest.skip("promtool is not on this machine, and Go is not there to build it")
+        pytest.skip("promtool is not on this machine; ops/test-machine.sh brings it")
     done = subprocess.run(
         [found, *arguments], cwd=OPS / "prometheus", capture_output=True, text=True, timeout=300
     )
