@@ -86,7 +86,7 @@ def test_a_verdict_is_waited_for(web: WebHouse) -> None:
     assert len(listed) == 2
     checks = web.client().get("/readyz").json()["checks"]
     assert checks == {"settling": True, "in_time": True, "door": True, "disk": True}
-    assert "nhi_upload_uploads_total{" in web.client().get("/metrics").text
+    assert "nhi_upload_consumer_lag{" in web.client().get("/metrics").text
 
 
 def test_held_uploads_are_decided_in_the_portal(web: WebHouse, folder: Path) -> None:
