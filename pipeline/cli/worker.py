@@ -67,6 +67,11 @@ def validate(
     """檢核上傳檔，依病人分送；其中一個程序負責分派。Check uploads and cut them by person.
 
     One of these processes dispatches as well. 結束 stop: SIGTERM.
+
+    \b
+    Examples:
+      nhi-upload worker validate --store ./store --bootstrap-servers localhost:9092
+      nhi-upload worker validate --member validate-1 --metrics-port 9464
     """
     from pipeline.stream.process import Options, run_validate
 
@@ -111,6 +116,11 @@ def merge(
     """依順序合併；其中一個程序負責寫入資料表與回條。Merge in order; one of them records.
 
     結束 stop: SIGTERM.
+
+    \b
+    Examples:
+      nhi-upload worker merge --store ./store --bootstrap-servers localhost:9092
+      nhi-upload worker merge --member merge-1 --receipts ./receipts --metrics-port 9464
     """
     from pipeline.stream.process import Options, run_merge
     from pipeline.stream.recorder import Pace
