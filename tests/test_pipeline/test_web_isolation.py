@@ -60,6 +60,7 @@ def ys(web: WebHouse) -> Things:
     visits = [good_visit(Y, SOMEBODY_ELSE, minutes) for minutes in range(10, 40)]
     web.send(Y, *visits)
     held_id = web.send(Y, *(one.as_format("D") for one in visits))
+    web.commit()
     accounts = web.house.accounts
     made = accounts.create_key(OPERATOR, [Y], "another key of Y")
     token = web.browser(Y).cookies[SESSION]
