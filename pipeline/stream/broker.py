@@ -34,7 +34,15 @@ _FLUSH_SECONDS: Final = 60.0
 _LAG_SECONDS: Final = 1.0
 _POLL_SECONDS: Final = 0.02
 _LINGER: Final = 0.002  # seconds to wait for more once something came
+_SETTLE_SECONDS: Final = 15.0
+_AGAIN_SECONDS: Final = 0.1
 _RETENTION: Final = "-1"  # of what recovery reads; ops/RUNBOOK.md says when to shorten it
+
+_SETTLING: Final = frozenset((
+    KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+))  # fmt: skip
+"""What a partition answers while its leader is made or moves: it passes within seconds."""
 
 _log = logging.getLogger(__name__)
 
@@ -285,12 +293,24 @@ class Reader:
         return behind
 
     def bounds(self, partition: int, patience: float = _FLUSH_SECONDS) -> tuple[int, int]:
-        """The offsets of the first message that is kept and of the next to come."""
-        with _faults():
-            low, high = self._consumer.get_watermark_offsets(
-                TopicPartition(self._topic, partition), timeout=patience
-            )
-        return int(low), int(high)
+        """The offsets of the first message that is kept and of the next to come.
+
+        A partition whose leader is made, or moves, is asked again for some seconds. Raises
+        ``BrokerError``.
+        """
+        place, until = TopicPartition(self._topic, partition), time.monotonic() + patience
+        settled = min(until, time.monotonic() + _SETTLE_SECONDS)
+        while True:
+            with _faults():
+                try:
+                    left = max(until - time.monotonic(), _AGAIN_SECONDS)
+                    low, high = self._consumer.get_watermark_offsets(place, timeout=left)
+                except KafkaException as error:
+                    if error.args[0].code() not in _SETTLING or time.monotonic() > settled:
+                        raise
+                    time.sleep(_AGAIN_SECONDS)
+                    continue
+            return int(low), int(high)
 
     def start_at_last(self, count: int) -> None:
         """Read the last messages of partition 0, and on from there, in no group."""

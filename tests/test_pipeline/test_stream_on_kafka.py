@@ -314,6 +314,15 @@ def test_topics_are_made_once_and_never_of_another_size(options: Options) -> Non
         make_topics(options.cluster, {stream.topic("uploads"): 9}, 1)
 
 
+def test_topics_may_be_asked_as_soon_as_they_are_made(options: Options) -> None:
+    """Their leaders may not be ready yet: that passes, and nobody hears of it."""
+    for number in range(5):
+        topic = f"{options.prefix}soon-{number}"
+        make_topics(options.cluster, {topic: 16}, 1)
+        with Reader(options.cluster, topic) as reader:
+            assert {reader.bounds(partition) for partition in reversed(range(16))} == {(0, 0)}
+
+
 def test_a_broker_that_is_not_there_is_told(tmp_path: Path) -> None:
     nobody = Cluster(f"127.0.0.1:{free_port()}", {"socket.connection.setup.timeout.ms": "1000"})
     with Reader(nobody, "intake") as reader:
