@@ -195,7 +195,7 @@ def test_a_disk_that_fails_for_a_moment(service: Service, deed: Deed, error: int
 def test_a_disk_that_stays_full(service: Service) -> None:
     """Nothing is promised that could not be kept; once there is room all is as it should be."""
     trials = Trials()
-    for number in (service.changes // 3, service.changes * 2 // 3)[
+    for number in (service.changes * 3 // 5, service.changes * 4 // 5)[  # once it has started
         : 2 if service.stage.long else 1
     ]:
         with trials.of(number):

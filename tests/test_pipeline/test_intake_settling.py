@@ -10,6 +10,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from coroutines import run_apart
 from histories import history
 from senders import (
     PATIENCE,
@@ -155,7 +156,7 @@ def test_coroutines_wait_as_threads_do(tmp_path: Path) -> None:
     with service_at(tmp_path / "store") as service:
         sent = payload_of(*(visit(CLINIC, PERSON, MORNING + n) for n in range(5)))
         ticket = service.door.take(sent, sender())
-        assert asyncio.run(ask())[1]
+        assert run_apart(ask())[1]
         assert service.outcomes.state(ticket.upload_id) == "told"
 
 

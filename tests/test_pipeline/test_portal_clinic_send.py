@@ -80,7 +80,9 @@ def test_a_page_waits_for_its_verdict(web: WebHouse, clinic: httpx.Client) -> No
         assert clinic.get(f"{path}/errors.csv").status_code == 409
     web.house.service.outcomes.wait(path.rpartition("/")[2], 20)
     told = clinic.get(f"{path}/state").json()
-    assert told == {"waiting": False, "tone": "good", "text": "檢核無誤：1 筆全部收下"}
+    assert told == {
+        "waiting": False, "tone": "good", "text": "檢核無誤：1 筆全部收下", "name": "等.xml",
+    }  # fmt: skip
 
 
 def test_a_fault_of_ours_asks_nothing_of_the_sender(web: WebHouse, clinic: httpx.Client) -> None:

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 import httpx
 import pytest
+from coroutines import run_apart
 from starlette.types import Message, Receive, Scope, Send
 from visit_records import PERSON, upload
 from web_house import XML, WebHouse, X, good_visit, web_house
@@ -174,7 +175,7 @@ def test_others_have_their_turn_between_two_pieces(web: WebHouse) -> None:
         await body.BoundedBody(here, web.house)(scope, piece, lambda _: asyncio.sleep(0))
         beside.cancel()
 
-    asyncio.run(all_of_it())
+    run_apart(all_of_it())
     assert pieces == 0
     assert turns >= 100
 
