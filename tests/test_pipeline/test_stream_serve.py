@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -28,6 +29,7 @@ from pipeline.settings import Settings
 from pipeline.stream.broker import Cluster
 from pipeline.stream.process import Options, open_stream, run_merge, run_validate
 from pipeline.stream.recorder import Pace
+from pipeline.taipei import TAIPEI
 from tests.kafka.server import Broker, broker
 
 ROOT = Path(__file__).parents[2]
@@ -35,6 +37,7 @@ READY = re.compile(r"ready: (https?://\S+)")
 XML = {"Content-Type": "application/xml"}
 SENDERS, EACH, KILLS = 6, 25, 3
 PATIENCE = 240.0
+YESTERDAY = moment(f"{datetime.now(TAIPEI) - timedelta(days=1):%Y-%m-%d}T08:00")
 
 
 @pytest.fixture(scope="module")
@@ -70,13 +73,15 @@ class Serving:
             env=os.environ | {"NHI_UPLOAD_ACCOUNTS_URL": f"sqlite:///{options.store_uri}.accounts"},
         )  # fmt: skip
         assert self._process.stderr
+        self._said = self._process.stderr
         said = ""
         while not (found := READY.search(said)):
-            line = self._process.stderr.readline()
-            assert line, said
+            line = self._said.readline()
+            if not line:
+                self._said.close()
+                raise AssertionError(f"ended with {self._process.wait(PATIENCE)}: {said}")
             said += line
         self.url = found[1]
-        self._said = self._process.stderr
         self._reading = threading.Thread(target=self._said.read, daemon=True)
         self._reading.start()
 
@@ -112,8 +117,10 @@ def street(options: Options) -> Iterator[Street]:
     settings = settings_of(options)
     with open_accounts(accounts_url(settings, options.store_uri)) as accounts:
         key = accounts.create_key(OPERATOR, [CLINIC], "test")
-    here = Street(options, key, [Serving(options), Serving(options)])
+    here = Street(options, key)
     try:
+        here.places += [Serving(options)]
+        here.places += [Serving(options)]
         yield here
     finally:
         for place in here.places:
@@ -121,7 +128,8 @@ def street(options: Options) -> Iterator[Street]:
 
 
 def visit(number: int) -> bytes:
-    return upload([prescribing(CLINIC, PERSON, moment("2025-12-01T08:00") + 60 * number)])
+    """One that is taken today: yesterday's, since a service's clock is the machine's."""
+    return upload([prescribing(CLINIC, PERSON, YESTERDAY + 60 * number)])
 
 
 def persist(street: Street, number: int, given: dict[str, set[str]], lost: list[str]) -> None:
@@ -176,6 +184,7 @@ def test_killed_at_any_moment_each_upload_is_taken_once(options: Options) -> Non
     assert told.json()["receipt"]["counts"]["records"] == 1
     assert told.headers["Idempotent-Replayed"] == "true"
     assert taken["records"].to_list() == [1] * len(given)
+    assert pl.read_delta(f"{options.store_uri}/tables/visits").height == len(given)
 
 
 def _named(table: str) -> set[str]:
