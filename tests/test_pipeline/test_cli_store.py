@@ -76,7 +76,7 @@ def test_migrate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["store", "migrate", "--store", store]) == 0
         said = capsys.readouterr()
         assert "of format 3" in said.out
-        assert ("from format 1 to 2" in said.err) == told
+        assert ("from format 1 to 3" in said.err) == told
     assert main(["store", "verify", "--store", store]) == 0
 
 
