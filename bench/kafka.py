@@ -8,10 +8,12 @@ and keeps everything in memory, so what needs a restart of the broker is not tri
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import socket
 import subprocess
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -22,7 +24,12 @@ from confluent_kafka.admin import AdminClient
 
 ROOT: Final = Path(__file__).parents[1]
 JARS: Final = ROOT / ".venv" / "kafka"
-START_SECONDS: Final = 60
+START_SECONDS: Final = 900
+"""Patience with a broker that lives: one that was killed reads its logs again, on a machine that
+others may have for themselves. One that ended is not waited for."""
+_PORTS: Final = range(20_000, 32_768)
+"""Below those a system gives to clients, one of which could take the port of a broker that is away,
+or even reach itself there."""
 
 _SETTINGS: Final = """
 process.roles=broker,controller
@@ -54,6 +61,13 @@ class Broker:
     process: subprocess.Popen[bytes] | None = None
     lasting: bool = True
     """Whether what it holds outlives a restart."""
+    slowest: float = 0.0
+    """Seconds that the longest of its starts took."""
+
+    @property
+    def may_restart(self) -> bool:
+        """Whether it is ours to kill, and has everything again afterwards."""
+        return self.lasting and bool(self.command)
 
     def start(self) -> None:
         """Start it and wait until it answers."""
@@ -62,11 +76,14 @@ class Broker:
         assert self.folder is not None
         with (self.folder / "out.log").open("ab") as out:
             self.process = subprocess.Popen(self.command, stdout=out, stderr=out, cwd=self.folder)
-        until = time.monotonic() + START_SECONDS
+        began = time.monotonic()
         while not _answers(self.bootstrap):
-            if time.monotonic() > until or self.process.poll() is not None:
-                raise RuntimeError((self.folder / "out.log").read_text()[-2_000:])
+            waited, ended = time.monotonic() - began, self.process.poll()
+            if waited > START_SECONDS or ended is not None:
+                told = (self.folder / "out.log").read_text()[-2_000:]
+                raise RuntimeError(f"no broker after {waited:.0f} s (ended: {ended})\n{told}")
             time.sleep(0.1)
+        self.slowest = max(self.slowest, time.monotonic() - began)
 
     def kill(self) -> None:
         """SIGKILL."""
@@ -115,10 +132,12 @@ def _compatible(folder: Path) -> Broker:
 
 
 def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+    """A port that nobody listens on now, nor is given to a client later."""
+    while True:
+        port = random.choice(_PORTS)
+        with socket.socket() as one, suppress(OSError):
+            one.bind(("127.0.0.1", port))
+            return port
 
 
 def _answers(bootstrap: str) -> bool:

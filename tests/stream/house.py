@@ -33,7 +33,7 @@ from tests.kafka.server import Broker
 Result = TypeVar("Result")
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 240.0
+PATIENCE = 600.0
 SESSION_MS = 3_000
 
 

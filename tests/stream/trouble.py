@@ -16,6 +16,14 @@ from pipeline.stream.broker import BrokerError, Reader, Sender
 from stream.house import House, Worker
 
 
+@dataclass(frozen=True)
+class _Sleep:
+    """A worker that hangs."""
+
+    since: float
+    until: float
+
+
 @dataclass
 class Trouble:
     """Troubles of one house, and how many there were of each."""
@@ -23,27 +31,24 @@ class Trouble:
     house: House
     random: Random
     happened: Counter[str] = field(default_factory=Counter)
-    _asleep: dict[int, float] = field(default_factory=dict)
+    _asleep: dict[int, _Sleep] = field(default_factory=dict)
 
     def strike(self) -> None:
         """One more."""
         self._wake()
         troubles: dict[Callable[[], None], int] = {
-            self._kill: 30, self._stop: 20, self._leave: 10, self._join: 10, self._lose_states: 6,
+            self._kill: 30, self._stop: 30, self._leave: 10, self._join: 10, self._lose_states: 6,
             self._repeat: 12, self._forget_offsets: 4,
         }  # fmt: skip
-        if self.house.kafka.lasting and self.house.kafka.process:
+        if self.house.kafka.may_restart:
             troubles[self._restart_broker] = 3
         (trouble,) = self.random.choices(list(troubles), list(troubles.values()))
         with suppress(BrokerError):  # it may be away
             trouble()
-        self.happened[trouble.__name__.removeprefix("_")] += 1
 
     def calm(self) -> None:
         """Everybody is awake, and there are two of each kind."""
-        for pid in list(self._asleep):
-            self._asleep[pid] = 0.0
-        self._wake()
+        self._wake(everybody=True)
         for kind in ("validate", "merge"):
             while sum(worker.kind == kind for worker in self.house.workers) < 2:
                 self.house.start(kind, self.house.name())
@@ -55,17 +60,21 @@ class Trouble:
         self._begin_again(self._one())
 
     def _begin_again(self, worker: Worker) -> None:
+        self._end(worker)
+        self.house.start(worker.kind, worker.member)
+
+    def _end(self, worker: Worker) -> None:
         self.house.end(worker)
         self._asleep.pop(worker.pid, None)
-        self.house.start(worker.kind, worker.member)
+        self.happened.update(("killed", f"{worker.kind} killed"))
 
     def _lose_states(self) -> None:
         worker = self._one("merge")
-        self.house.end(worker)
-        self._asleep.pop(worker.pid, None)
+        self._end(worker)
         self.house.ended(worker)
         if worker.member:
             self.house.lose_states(worker)
+            self.happened["states lost"] += 1
         self.house.start(worker.kind, worker.member)
 
     def _leave(self) -> None:
@@ -74,27 +83,32 @@ class Trouble:
             self.house.tell(worker, signal.SIGCONT)
             self._asleep.pop(worker.pid, None)
             self.house.end(worker, signal.SIGTERM)
+            self.happened["left"] += 1
 
     def _join(self) -> None:
         if len(self.house.workers) < 7:
             name = self.house.name() if self.random.random() < 0.5 else None
             self.house.start(self.random.choice(("validate", "merge")), name)
+            self.happened["joined"] += 1
 
     def _stop(self) -> None:
         """For a moment, or beyond the session: then others take over, and a zombie wakes."""
         worker = self._one()
         if worker.pid not in self._asleep:
             self.house.tell(worker, signal.SIGSTOP)
-            session = self.house.session_ms / 1000
-            beyond = self.random.choice((0.2, 1.5, 2.5)) * session
-            self._asleep[worker.pid] = time.monotonic() + beyond
+            now, session = time.monotonic(), self.house.session_ms / 1000
+            sleep = self.random.choice((0.2, 1.5, 2.5)) * session
+            self._asleep[worker.pid] = _Sleep(now, now + sleep)
+            self.happened["stopped"] += 1
 
-    def _wake(self) -> None:
-        by_pid = {worker.pid: worker for worker in self.house.workers}
-        for pid in [pid for pid, until in self._asleep.items() if until < time.monotonic()]:
-            del self._asleep[pid]
-            if pid in by_pid:
-                self.house.tell(by_pid[pid], signal.SIGCONT)
+    def _wake(self, *, everybody: bool = False) -> None:
+        now, session = time.monotonic(), self.house.session_ms / 1000
+        for worker in self.house.workers:
+            sleep = self._asleep.get(worker.pid)
+            if sleep is not None and (everybody or sleep.until < now):
+                del self._asleep[worker.pid]
+                self.house.tell(worker, signal.SIGCONT)
+                self.happened["woken beyond the session"] += now - sleep.since > session
 
     def _repeat(self) -> None:
         """Messages of any topic come once more, after younger ones."""
@@ -108,6 +122,7 @@ class Trouble:
                 reader.start_at({number: self.random.randrange(low, high)})
                 for message in reader.read(self.random.randrange(1, 8), 0.5):
                     sender.send(topic, message.partition, message.value)
+                    self.happened["messages repeated"] += 1
         sender.flush()
 
     def _forget_offsets(self) -> None:
@@ -119,7 +134,9 @@ class Trouble:
         for worker in [one for one in house.workers if one.kind == kind]:
             self._begin_again(worker)
         for deleted in admin.delete_consumer_groups(groups).values():
-            deleted.exception(timeout=10)  # one that has members stays
+            stays = deleted.exception(timeout=10)  # one that has members
+            self.happened["groups forgotten"] += stays is None
 
     def _restart_broker(self) -> None:
         self.house.kafka.restart()
+        self.happened["broker killed"] += 1
