@@ -22,6 +22,7 @@ from pipeline.decided import (
     hold_of,
     not_yet_told,
     replace_upload,
+    stored_upload,
 )
 from pipeline.errors import UnknownUploadError
 from pipeline.intake.recovery import open_settled
@@ -115,12 +116,11 @@ def _released(
 
 def _upload(store: Store, upload_id: str) -> Row:
     """The row of an upload; of a redelivery that of the first."""
-    rows = store.read("uploads", pc.field("upload_id") == upload_id).to_pylist()
-    if not rows:
+    found = stored_upload(store, upload_id)
+    if found is None:
         raise UnknownUploadError(
             f"沒有這個上傳：{upload_id}", f"There is no such upload: {upload_id}"
         )
-    found: Row = rows[0]
     return _upload(store, found["redelivery_of"]) if found["redelivery_of"] else found
 
 

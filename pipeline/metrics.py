@@ -36,7 +36,7 @@ _SECONDS: Final = (
 
 
 @dataclass(frozen=True)
-class Waits:
+class Backlog:
     """What waits to be settled: how many uploads, their bytes, the age of the oldest in seconds."""
 
     uploads: int
@@ -44,7 +44,7 @@ class Waits:
     oldest_seconds: float
 
 
-NOTHING_WAITS: Final = Waits(0, 0, 0.0)
+NO_BACKLOG: Final = Backlog(0, 0, 0.0)
 
 
 class Metrics:
@@ -71,7 +71,7 @@ class Metrics:
         )
         self._waiting = {
             name: self._gauge(f"waiting_{name}", f"Of what waits to be settled: {name}.")
-            for name in Waits.__dataclass_fields__
+            for name in Backlog.__dataclass_fields__
         }
         self._count_streams()
         ProcessCollector(registry=self.registry)
@@ -208,13 +208,13 @@ class Metrics:
         size = self._gauge("store_size_bytes", "Size of the store's disk.")
         size.set_function(lambda: usage()[1])
 
-    def exposition(self, waits: Waits = NOTHING_WAITS, accept: str = "") -> bytes:
+    def exposition(self, backlog: Backlog = NO_BACKLOG, accept: str = "") -> bytes:
         """All of them as text, with what waits now, in the form that ``accept`` asks for.
 
         Exemplars are told in the form of OpenMetrics only.
         """
         for name, gauge in self._waiting.items():
-            gauge.set(getattr(waits, name))
+            gauge.set(getattr(backlog, name))
         write, _ = choose_encoder(accept)
         return write(self.registry)
 

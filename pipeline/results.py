@@ -293,6 +293,16 @@ def upload_row(
     }
 
 
+def processed_row(processed: Processed, place: int, upload: Receipted) -> dict[str, object]:
+    """The row of ``uploads`` of one of the uploads that were processed together."""
+    return upload_row(
+        upload, processed.refusals[place], processed.counts(place), processed.plan.hash,
+        held=place in processed.held, version=version_in(processed.batch.layout).number,
+        encoding=processed.encodings[place], parser=processed.parsers[place],
+        references=processed.references,
+    )  # fmt: skip
+
+
 def upload_rows(rows: Sequence[dict[str, object]]) -> pa.Table:
     """Receipts as rows of ``uploads``."""
     return pa.Table.from_pylist(list(rows), schema=UPLOADS)

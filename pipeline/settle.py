@@ -18,6 +18,7 @@ from pipeline.results import (
     finding_rows,
     held_rows,
     history_rows,
+    processed_row,
     upload_row,
     upload_rows,
     visit_changes,
@@ -26,7 +27,6 @@ from pipeline.store.redelivery import FirstReceipt
 from pipeline.store.store import Store
 from rules.plan import Plan
 from schemas.tables import track_of
-from schemas.versions import version_in
 
 Publish = Callable[[], None]
 Row = dict[str, object]
@@ -191,19 +191,9 @@ class Settler:
         settled = SettledPart(
             processed,
             known,
-            tuple(_row(processed, i, one) for i, one in enumerate(known)),
+            tuple(processed_row(processed, i, one) for i, one in enumerate(known)),
             finding_rows(processed, known),
         )
         self._store.stage("findings", settled.findings)
         self._stage_uploads(settled.rows)
         return settled
-
-
-def _row(processed: Processed, place: int, one: Receipted) -> Row:
-    """The row of ``uploads`` of one of the uploads that were merged together."""
-    return upload_row(
-        one, processed.refusals[place], processed.counts(place), processed.plan.hash,
-        held=place in processed.held, version=version_in(processed.batch.layout).number,
-        encoding=processed.encodings[place], parser=processed.parsers[place],
-        references=processed.references,
-    )  # fmt: skip

@@ -22,7 +22,7 @@ from pipeline.intake.settling import COMMIT_SECONDS, Settling
 from pipeline.intake.sitting import Sitting
 from pipeline.intake.waiting import Waiting
 from pipeline.limits import Limits
-from pipeline.metrics import Metrics, Waits
+from pipeline.metrics import Metrics
 from pipeline.outcome import Decision
 from pipeline.settings import Settings
 from pipeline.store.layout import layout_of
@@ -51,9 +51,7 @@ class Service:
 
     def exposition(self, accept: str = "") -> bytes:
         """The metrics as Prometheus reads them, in the form it accepts."""
-        health = self.settling.health()
-        waits = Waits(health.waiting, health.waiting_bytes, health.oldest_seconds)
-        return self.metrics.exposition(waits, accept)
+        return self.metrics.exposition(self.settling.health().backlog, accept)
 
     def decide(self, upload_id: str, decision: Decision, by: str) -> str:
         """Release or drop a held upload, between two batches; gives the status it had before, which

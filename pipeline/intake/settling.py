@@ -24,7 +24,7 @@ from pipeline.intake.outcomes import Outcomes
 from pipeline.intake.sender import DoorClosedError, stopping, trouble
 from pipeline.intake.sitting import BATCH_BYTES, BATCH_UPLOADS, Sitting, TaintedError, suspects
 from pipeline.intake.waiting import Waiting, Waits
-from pipeline.metrics import Metrics
+from pipeline.metrics import Backlog, Metrics
 from pipeline.store.store import Store
 
 COMMIT_SECONDS: Final = 60.0
@@ -45,7 +45,8 @@ class SettlingHealth:
     """How settling is: ``alive`` unless it ended, ``fault`` why the store is not open now.
 
     ``waiting`` counts uploads that wait, ``oldest_seconds`` is the age of the one that has waited
-    longest, ``failed`` counts those that wait for the next start since we failed on them.
+    longest, ``failed`` counts those that wait for the next start since we failed on them,
+    ``last_commit`` is that of this process, if it commits.
     """
 
     alive: bool
@@ -55,6 +56,11 @@ class SettlingHealth:
     failed: int
     last_commit: datetime | None
     fault: str | None
+
+    @property
+    def backlog(self) -> Backlog:
+        """What waits, as it is counted."""
+        return Backlog(self.waiting, self.waiting_bytes, self.oldest_seconds)
 
 
 class _ReopenError(Exception):

@@ -14,12 +14,11 @@ from typing import Any, Final
 import pyarrow as pa
 
 from pipeline.batches import Checker, Intake, Part
-from pipeline.core import Processed
 from pipeline.errors import StoreUnusableError, kind_and_place
 from pipeline.merge import MergePolicy
 from pipeline.metrics import Metrics
 from pipeline.outcome import Counts, Refusal
-from pipeline.results import Receipted, finding_rows, upload_row
+from pipeline.results import Receipted, finding_rows, processed_row, upload_row
 from pipeline.stream.broker import Cluster, Reader, Sender
 from pipeline.stream.deciding import FAILED
 from pipeline.stream.letters import DeadLetters
@@ -29,7 +28,6 @@ from pipeline.stream.parts import MARK, Checked, pack_checked, pack_mark
 from pipeline.stream.routing import shares
 from pipeline.stream.topics import Stream
 from pipeline.unpack import Payload
-from schemas.versions import version_in
 
 SHARE: Final = "share"
 MOST: Final = 400  # messages looked at together
@@ -179,8 +177,7 @@ class CheckingWorker:
     def _payload(self, claim: Claim) -> Payload:
         digest = bytes.fromhex(claim.sha256)
         if claim.refusal is not None:
-            code, zh, en = claim.refusal
-            return Payload(claim.name, b"", digest, Refusal(code, 0, 1, 1, zh, en))
+            return Payload(claim.name, b"", digest, claim.refused)
         return Payload(claim.name, self._objects.read(claim.sha256), digest)
 
     def _send_part(self, part: Part, uploads: Sequence[_Upload]) -> None:
@@ -202,7 +199,7 @@ class CheckingWorker:
         for place, one in enumerate(uploads):
             rows = processed.findings_of(place)
             own = findings.slice(rows.start, rows.stop - rows.start)
-            self._send(one, _row(processed, place, receipted[place]), own)
+            self._send(one, processed_row(processed, place, receipted[place]), own)
 
     def _send_refused(self, one: _Upload, refusal: Refusal) -> None:
         row = upload_row(_receipted(one, one.claim), refusal, _NOTHING, self._judge.plan)
@@ -242,15 +239,6 @@ def _intake(uploads: Sequence[_Upload]) -> Intake:
 
 def _receipted(one: _Upload, claim: Claim) -> Receipted:
     return Receipted(claim.upload_id, claim.name, claim.sha256, one.sequence, claim.envelope)
-
-
-def _row(processed: Processed, place: int, one: Receipted) -> dict[str, Any]:
-    return upload_row(
-        one, processed.refusals[place], processed.counts(place), processed.plan.hash,
-        version=version_in(processed.batch.layout).number, encoding=processed.encodings[place],
-        parser=processed.parsers[place],
-        references=processed.references,
-    )  # fmt: skip
 
 
 def _bare(one: _Upload) -> dict[str, Any]:

@@ -7,27 +7,24 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, Final
-
-import polars as pl
+from typing import Final
 
 from pipeline.decided import STATUS
-from pipeline.errors import PipelineError, UnknownUploadError
+from pipeline.errors import PipelineError
+from pipeline.limits import LIMITS
 from pipeline.outcome import Decision
 from pipeline.store.kept import KeptTables
 from pipeline.store.layout import Layout
+from pipeline.stored import Row, StoredUploads
 from pipeline.stream.broker import Cluster, Reader, Sender
 from pipeline.stream.messages import Claim, PoisonError, pack_claim
 from pipeline.stream.receipts import partition_of, receipt_of
 from pipeline.stream.topics import Stream
-from schemas.tables import UPLOADS
 
-Row = dict[str, Any]
 _HELD: Final = "held"
 _PATIENCE: Final = 60.0
 _READ_SECONDS: Final = 0.5
 _TABLES_SECONDS: Final = 2.0
-_SCHEMA: Final = pl.DataFrame(UPLOADS.empty_table()).schema
 
 
 class NotYetDecidedError(PipelineError):
@@ -48,8 +45,8 @@ class Decider:
         self, cluster: Cluster, stream: Stream, layout: Layout,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:  # fmt: skip
-        self._cluster, self._stream, self._layout, self._clock = cluster, stream, layout, clock
-        self._tables = KeptTables(layout.uri)
+        self._cluster, self._stream, self._clock = cluster, stream, clock
+        self._stored = StoredUploads(KeptTables(layout.uri), LIMITS)
 
     def decide(
         self, upload_ids: Sequence[str], decision: Decision, by: str | None
@@ -104,21 +101,11 @@ class Decider:
                     return str(row["status"])
             if time.monotonic() - looked > _TABLES_SECONDS:
                 looked = time.monotonic()
-                status = str(self._row(upload_id)["status"])
+                status = str(self._stored.row(upload_id)["status"])
                 if status != _HELD:
                     return status
         raise NotYetDecidedError
 
     def _upload(self, upload_id: str) -> Row:
         """The row of an upload; of a redelivery that of the first."""
-        row = self._row(upload_id)
-        return self._upload(row["redelivery_of"]) if row["redelivery_of"] else row
-
-    def _row(self, upload_id: str) -> Row:
-        uploads = self._tables.snapshot("uploads").scan("uploads", _SCHEMA)
-        rows = uploads.filter(pl.col("upload_id") == upload_id).collect().to_dicts()
-        if not rows:
-            raise UnknownUploadError(
-                f"沒有這個上傳：{upload_id}", f"There is no such upload: {upload_id}"
-            )
-        return rows[0]
+        return self._stored.first(self._stored.row(upload_id))

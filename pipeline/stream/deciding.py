@@ -13,7 +13,15 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.decided import STATUS, Row, decision_row, hold_of, not_yet_told, replace_upload
+from pipeline.decided import (
+    STATUS,
+    Row,
+    decision_row,
+    hold_of,
+    not_yet_told,
+    replace_upload,
+    stored_upload,
+)
 from pipeline.outcome import Decision
 from pipeline.store.store import Store
 from pipeline.stream.parts import Checked
@@ -83,9 +91,3 @@ class Decisions:
 
 def _joined(tables: Iterable[pa.Table | None]) -> pa.Table:
     return pa.concat_tables([FINDINGS.empty_table(), *(t for t in tables if t is not None)])
-
-
-def stored_upload(store: Store, upload_id: str) -> Row | None:
-    """The committed row of an upload, if it has one."""
-    rows = store.read("uploads", pc.field("upload_id") == upload_id).to_pylist()
-    return rows[0] if rows else None

@@ -34,7 +34,7 @@ from pipeline.metrics import Metrics
 from pipeline.stream.broker import BrokerError, Cluster
 from pipeline.stream.broker import Sender as Producer
 from pipeline.stream.following import Following, taken_of
-from pipeline.stream.messages import Claim, pack_claim
+from pipeline.stream.messages import Claim, pack_claim, why_refused
 from pipeline.stream.objects import Objects
 from pipeline.stream.topics import Stream
 from pipeline.stream.twins import First
@@ -121,12 +121,11 @@ class StreamDoor:
     def _claim(self, payload: Payload, sender: Sender, key: str | None) -> Claim:
         now = self._clock().astimezone(UTC)
         now = now.replace(microsecond=now.microsecond // 1000 * 1000)  # as its id tells it
-        refusal = payload.refusal
         return Claim(
             _upload_id(now, sender.institution, key), payload.sha256.hex(), len(payload.data), now,
             sender.institution, sender.channel, sender.mode, sender.name or payload.name,
             sender.address,
-            refusal=(refusal.code, refusal.detail_zh, refusal.detail_en) if refusal else None,
+            refusal=why_refused(payload.refusal),
         )  # fmt: skip
 
     def _why_shut(self) -> DoorClosedError | None:

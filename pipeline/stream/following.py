@@ -35,7 +35,6 @@ _WAIT_SECONDS: Final = 0.02
 _TABLES_SECONDS: Final = 1.0
 _PAUSE_SECONDS: Final = 1.0
 _START_SECONDS: Final = 300.0
-_LEADERLESS_SECONDS: Final = 20.0
 _MOST_REPEATS: Final = 10_000
 _STEP_BACK: Final = 256
 DROPPED: Final = STATUS["drop"]
@@ -64,6 +63,7 @@ class Following:
         self._outcomes, self._metrics = outcomes, metrics
         self._committed, self._through = committed, stream.base
         self._intake: _Intake | None = None
+        self._begun: _Readers | None = None
         self._changed = Condition()
         self._looked = 0.0
         self._stopping = Event()
@@ -74,15 +74,7 @@ class Following:
     def start(self) -> None:
         """Follow; returns when all is read that was there. Raises ``BrokerError`` and what
         ``committed`` raises."""
-        until = time.monotonic() + _LEADERLESS_SECONDS
-        while True:
-            try:
-                self._begin().__exit__(None, None, None)
-                break
-            except BrokerError:  # topics that were made just now have no leader yet
-                if time.monotonic() > until:
-                    raise
-                time.sleep(_WAIT_SECONDS)
+        self._begun = self._begin()
         self._thread.start()
         if not self.reaches(self._end(), _START_SECONDS):
             raise BrokerError(
@@ -136,7 +128,8 @@ class Following:
     def _run(self) -> None:
         while not self._stopping.is_set():
             try:
-                with self._begin() as readers:
+                readers, self._begun = self._begun or self._begin(), None
+                with readers:
                     self.fault = None
                     while not self._stopping.is_set():
                         self._turn(readers)
@@ -237,14 +230,13 @@ class Following:
 
 def taken_of(claim: Claim, sequence: int) -> Taken:
     """A claim as uploads are known that wait."""
-    refusal = Refusal(claim.refusal[0], 0, 1, 1, *claim.refusal[1:]) if claim.refusal else None
     envelope = claim.envelope
     sender = Sender(
         claim.institution or "", envelope.channel, envelope.mode, claim.name, claim.address
     )
     return Taken(
         sequence, claim.upload_id, claim.received_at, sender, bytes.fromhex(claim.sha256),
-        claim.size, "", refusal=refusal,
+        claim.size, "", refusal=claim.refused,
     )  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from typing import Any, Final, get_args
 import orjson
 import pyarrow as pa
 
-from pipeline.outcome import Channel, Decision, Envelope, Mode
+from pipeline.outcome import Channel, Decision, Envelope, Mode, Refusal
 from pipeline.upload_ids import MOMENT_LENGTH
 
 _LENGTH: Final = struct.Struct(">I")
@@ -64,6 +64,11 @@ class Claim:
         """What is the same in all that share a ``twin``, but where an Idempotency-Key comes again
         with other bytes or in another mode."""
         return "" if self.decision else f"{self.mode} {self.sha256}"
+
+    @property
+    def refused(self) -> Refusal | None:
+        """Why it could not be unpacked."""
+        return Refusal(self.refusal[0], 0, 1, 1, *self.refusal[1:]) if self.refusal else None
 
     @property
     def released(self) -> bool:
@@ -117,6 +122,11 @@ class Claim:
             and (self.repeats is None or list(map(type, self.repeats)) == [str, int])
             and (self.decision is None or self.decision[0] in get_args(Decision))
         )  # fmt: skip
+
+
+def why_refused(refusal: Refusal | None) -> tuple[str, str, str] | None:
+    """A refusal as claims tell it."""
+    return (refusal.code, refusal.detail_zh, refusal.detail_en) if refusal else None
 
 
 def number_in(header: Mapping[str, Any], name: str, below: int = 1 << 63) -> int:

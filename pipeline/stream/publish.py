@@ -14,7 +14,7 @@ from pipeline.outcome import Channel, Mode
 from pipeline.store.read import Snapshot
 from pipeline.stream.broker import Cluster, Sender
 from pipeline.stream.letters import failed_claims
-from pipeline.stream.messages import Claim, pack_claim
+from pipeline.stream.messages import Claim, pack_claim, why_refused
 from pipeline.stream.objects import Objects
 from pipeline.stream.topics import Stream
 from pipeline.unpack import Payload
@@ -41,11 +41,10 @@ def claim_for(payload: Payload, how: How) -> Claim:
     """The claim of a file. Sent again, a file of the same name and bytes is known by its id."""
     received = how.received_at or datetime.now(UTC)
     told = (how.mode, how.institution or "", payload.name, payload.sha256.hex())
-    refusal = payload.refusal
     return Claim(
         upload_id_of(received, "\0".join(told).encode()), payload.sha256.hex(), len(payload.data),
         received, how.institution, how.channel, how.mode, payload.name,
-        refusal=(refusal.code, refusal.detail_zh, refusal.detail_en) if refusal else None,
+        refusal=why_refused(payload.refusal),
     )  # fmt: skip
 
 

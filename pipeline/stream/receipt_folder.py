@@ -12,7 +12,6 @@ from pipeline.report.stored import stored_answer
 from pipeline.settle import Publish
 from pipeline.store.kept import KeptTables
 from pipeline.store.layout import Layout
-from pipeline.store.raw import read_upload
 from pipeline.stored import StoredUploads
 from pipeline.stream.deciding import FAILED
 from pipeline.stream.staging import Receipt
@@ -28,9 +27,9 @@ class StreamReceipts:
     """
 
     def __init__(self, folder: Path, layout: Layout, plan: Plan, limits: Limits) -> None:
-        self._layout, self._plan, self._limits = layout, plan, limits
-        stored = StoredUploads(KeptTables(layout.uri), limits)
-        self._files = ReceiptFolder(folder, stored.answers)
+        self._plan, self._limits = plan, limits
+        self._stored = StoredUploads(KeptTables(layout.uri), limits)
+        self._files = ReceiptFolder(folder, self._stored.answers)
 
     def begin(self) -> None:
         """The store is held: write what an earlier recorder owes."""
@@ -48,15 +47,9 @@ class StreamReceipts:
 
     def _answers(self, receipts: Sequence[Receipt]) -> Iterator[tuple[str, Answer]]:
         for one in receipts:
-            payload = self._payload(one.row["sha256"])
+            payload = self._stored.payload(one.row)
             answer = stored_answer(one.row, one.findings, payload, self._plan, self._limits)
             yield one.row["upload_id"], answer
-
-    def _payload(self, digest: str) -> bytes | None:
-        try:
-            return read_upload(self._layout, bytes.fromhex(digest))
-        except KeyError:  # it could not be unpacked
-            return None
 
 
 def _worth_telling(receipt: Receipt) -> bool:

@@ -17,6 +17,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from datetime import time as time_of_day
+from functools import partial
 from typing import Final
 
 from pipeline.metrics import Metrics
@@ -192,10 +193,9 @@ class Recording:
     def _settle(self, through: int) -> None:
         """Have everything staged committed, which is up to a sequence."""
         self._wait()
-        finish = self._store.begin_commit(self._offsets(through))
-        staged, self._staged = self._staged, 0
-        if finish is not None:
-            self._commit(finish, staged, through, self._take_told())
+        commit = self._begin_commit(through)
+        if commit is not None:
+            commit()
 
     def _note(self, message: Received) -> None:
         at, gather, lowest = message.partition, self._gather, self._lowest[message.partition]
@@ -247,18 +247,19 @@ class Recording:
             self._wait()
         due = time.monotonic() - self._since >= self._pace.seconds
         if (due or full) and self._staged and self._committing is None:
-            finish = self._store.begin_commit(self._offsets(self._gather.after))
-            staged, self._staged, self._since = self._staged, 0, time.monotonic()
-            self._size = 0
-            if finish is not None:
-                through = self._gather.after
-                told = self._take_told()
-                self._committing = self._thread.submit(self._commit, finish, staged, through, told)
+            commit = self._begin_commit(self._gather.after)
+            if commit is not None:
+                self._committing = self._thread.submit(commit)
 
-    def _take_told(self) -> list[Receipt]:
-        """The receipts of what is now committed, where they are written to a folder."""
+    def _begin_commit(self, through: int) -> Callable[[], None] | None:
+        """Freeze what is staged, which is up to a sequence; gives what commits it, if anything."""
+        finish = self._store.begin_commit(self._offsets(through))
+        staged, self._staged, self._size = self._staged, 0, 0
+        self._since = time.monotonic()
+        if finish is None:
+            return None
         told, self._told = self._told, []
-        return told
+        return partial(self._commit, finish, staged, through, told)
 
     def _commit(
         self, finish: Callable[[], int], uploads: int, through: int, told: Sequence[Receipt]

@@ -9,21 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from threading import Semaphore
 from typing import Any, Final
-
-import polars as pl
 
 from pipeline.errors import StoreBusyError
 from pipeline.intake.door import Clock
 from pipeline.intake.outcomes import Outcomes
 from pipeline.intake.settling import SettlingHealth
-from pipeline.metrics import Metrics, Waits
+from pipeline.metrics import Metrics
 from pipeline.outcome import Decision
 from pipeline.settings import Settings
-from pipeline.store.kept import KeptTables
 from pipeline.store.layout import Layout, layout_of
 from pipeline.store.raw import read_upload
 from pipeline.stream.broker import Cluster
@@ -37,12 +34,10 @@ from pipeline.stream.topics import Stream
 from pipeline.upload_ids import is_upload_id, received_of
 from rules import load_plan
 from rules.plan import Plan
-from schemas.tables import BATCHES
 
 _NEW: Final = timedelta(seconds=60)
 _CATCH_UP_SECONDS: Final = 2.0
 _AT_ONCE: Final = 4
-_BATCHES: Final = pl.DataFrame(BATCHES.empty_table()).schema
 
 
 @dataclass(frozen=True)
@@ -58,9 +53,7 @@ class StreamService:
 
     def exposition(self, accept: str = "") -> bytes:
         """The metrics as Prometheus reads them, in the form it accepts."""
-        health = self.settling.health()
-        waits = Waits(health.waiting, health.waiting_bytes, health.oldest_seconds)
-        return self.metrics.exposition(waits, accept)
+        return self.metrics.exposition(self.settling.health().backlog, accept)
 
     def decide(self, upload_id: str, decision: Decision, by: str) -> str:
         """Release or drop a held upload; gives the status it had before, which stays if that was
@@ -99,13 +92,10 @@ _catching_up: Final = Semaphore(_AT_ONCE)
 
 
 class Recording:
-    """How the workers are, as far as a web process can tell."""
+    """How the workers are, as far as a web process can tell: commits are theirs."""
 
-    def __init__(
-        self, following: Following, outcomes: Outcomes, tables: KeptTables, clock: Clock
-    ) -> None:
-        self._following, self._outcomes = following, outcomes
-        self._tables, self._clock = tables, clock
+    def __init__(self, following: Following, outcomes: Outcomes, clock: Clock) -> None:
+        self._following, self._outcomes, self._clock = following, outcomes, clock
 
     def health(self) -> SettlingHealth:
         """How it is now."""
@@ -113,13 +103,8 @@ class Recording:
         age = (self._clock() - oldest.received_at).total_seconds() if oldest else 0.0
         return SettlingHealth(
             self._following.alive, outcomes.count_waiting, outcomes.bytes_waiting, max(0.0, age),
-            outcomes.failures, self._last_commit(), self._following.fault,
+            outcomes.failures, None, self._following.fault,
         )  # fmt: skip
-
-    def _last_commit(self) -> datetime | None:
-        moments = self._tables.snapshot("batches").scan("batches", _BATCHES).select("committed_at")
-        last: datetime | None = moments.max().collect().item()
-        return last
 
 
 @contextmanager
@@ -140,7 +125,7 @@ def open_stream_service(
     following.start()
     try:
         yield StreamService(
-            door, outcomes, Recording(following, outcomes, KeptTables(store_uri), clock),
+            door, outcomes, Recording(following, outcomes, clock),
             Decider(cluster, stream, layout, clock), metrics, plan,
         )  # fmt: skip
     finally:

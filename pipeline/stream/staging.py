@@ -9,11 +9,12 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.decided import stored_upload
 from pipeline.merge import Hold
 from pipeline.outcome import Envelope
 from pipeline.results import Receipted, held_row, upload_rows
 from pipeline.store.store import Store
-from pipeline.stream.deciding import FAILED, Decisions, stored_upload
+from pipeline.stream.deciding import FAILED, Decisions
 from pipeline.stream.merging import Part, TooMany
 from pipeline.stream.parts import Checked
 from schemas.tables import FINDINGS, HELD

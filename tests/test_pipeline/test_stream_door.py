@@ -15,6 +15,7 @@ from senders import Clock, not_unpacked, payload_of
 from stream.threads import Running, wait_until, wait_until_recorded
 from visit_records import CLINIC, OTHER_CLINIC, PERSON, moment, visit
 
+from pipeline.desk.health import health_of
 from pipeline.intake.sender import DoorClosedError, KeyReusedError, Sender, Ticket
 from pipeline.report.answer import Answer
 from pipeline.settings import Settings
@@ -110,7 +111,7 @@ def test_both_know_at_once_and_tell_the_same(
     of_tables = dict(stored.answers([one.upload_id for one in tickets]))
     for ticket, answer in zip(tickets[:2], answers[0], strict=False):
         assert bare(of_tables[ticket.upload_id]) == answer
-    assert first.settling.health().last_commit is not None
+    assert health_of(KeptTables(options.store_uri), first.settling.health()).committed_at
 
 
 def test_a_key_is_known_at_every_door(

@@ -129,4 +129,4 @@ def decided(web: WebHouse, upload_id: str, decision: str) -> str:
 def test_health_tells_of_the_stream(web: WebHouse) -> None:
     text = web.browser(INSURER).get("/insurer/health").text
     assert "Kafka" not in text
-    wait_for(lambda: web.house.service.settling.health().last_commit is not None)
+    wait_for(lambda: "尚無資料" not in web.browser(INSURER).get("/insurer/health").text)
