@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from fastapi import FastAPI
+from senders import EVENING
 from visit_records import Record, upload
-from web_house import EVENING, XML
+from web_house import XML
 
 from pipeline.web.vnhi.opcode import opcode_of
 

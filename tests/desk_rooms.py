@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from hashlib import sha256
 from pathlib import Path
 
-from visit_records import CLINIC, HOSPITAL, OTHER_CLINIC, TAIPEI, Record, moment, upload
+from senders import Clock, payload
+from visit_records import CLINIC, HOSPITAL, OTHER_CLINIC, Record, moment, upload
 
 from pipeline.accounts.accounts import open_accounts
 from pipeline.accounts.who import Who
@@ -21,7 +20,6 @@ from pipeline.intake.sender import Sender
 from pipeline.intake.service import Service, open_service
 from pipeline.outcome import Mode
 from pipeline.settings import Settings
-from pipeline.unpack import Payload
 
 X, Y, Z = CLINIC, OTHER_CLINIC, HOSPITAL
 OF_X, OF_Y = Who("1", "x", "clinic", frozenset({X})), Who("2", "y", "clinic", frozenset({Y}))
@@ -29,23 +27,8 @@ VENDOR = Who("3", "vendor", "vendor", frozenset({X, Z}))
 INSURER, AUDITOR = Who("4", "insurer", "insurer"), Who("5", "auditor", "auditor")
 STRANGER = Who("6", "stranger", "clinic", frozenset({"3500009999"}))
 NOBODY = Who("7", "nobody", "vendor")
-EVENING = datetime(2025, 12, 21, 21, tzinfo=TAIPEI)
 LAST_NIGHT = moment("2025-12-20T18:30")
 NEVER = 3_600.0  # seconds between commits that no test waits for
-
-
-class Clock:
-    """The same moment until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = EVENING
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def forward(self, **span: float) -> None:
-        """Move on by days, hours, minutes…"""
-        self.now += timedelta(**span)
 
 
 @dataclass
@@ -64,18 +47,13 @@ class Room:
     def send_bytes(self, institution: str, data: bytes, mode: Mode = "official") -> str:
         """Send anything, likewise."""
         sender = Sender(institution, "web-api", mode, f"{institution}.xml")
-        ticket = self.service.door.take(payload_of(data), sender)
+        ticket = self.service.door.take(payload(data), sender)
         assert self.service.outcomes.wait(ticket.upload_id, 60)
         return ticket.upload_id
 
     def commit(self) -> None:
         """All that was settled is in the tables, and not to be told from memory any more."""
         self.service.settling.ask(lambda _: None).result(60)
-
-
-def payload_of(data: bytes, name: str = "one.xml") -> Payload:
-    """An upload that could be unpacked."""
-    return Payload(name, data, sha256(data).digest())
 
 
 @contextmanager

@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import secrets
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import uvicorn
+from asgi_server import serving
 from joserfc import jwt
 from joserfc.jwk import KeySet, OctKey, RSAKey
 from joserfc.jws import JWSRegistry
@@ -123,29 +123,12 @@ def _plain(part: bytes) -> str:
 
 
 @contextmanager
-def served(app: Any) -> Iterator[str]:
-    """An ASGI application on a port of this machine; gives its URL."""
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app, "127.0.0.1", 0, log_level="warning", lifespan="off", proxy_headers=False
-        )
-    )
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        while not server.started:
-            time.sleep(0.01)
-        port = server.servers[0].sockets[0].getsockname()[1]
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.should_exit = True
-        thread.join()
-
-
-@contextmanager
 def small_provider() -> Iterator[SmallProvider]:
     """A provider at work."""
     provider = SmallProvider("")
-    with served(provider.app()) as url:
+    config = uvicorn.Config(
+        provider.app(), port=0, log_level="warning", lifespan="off", proxy_headers=False
+    )
+    with serving(config) as url:
         provider.issuer = url
         yield provider

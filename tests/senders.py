@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from threading import Event
@@ -27,13 +27,17 @@ PATIENCE = 60.0
 
 
 class Clock:
-    """A clock that stands still until it is set."""
+    """A clock that stands still until it is moved."""
 
     def __init__(self, now: datetime = EVENING) -> None:
         self.now = now
 
     def __call__(self) -> datetime:
         return self.now
+
+    def forward(self, **span: float) -> None:
+        """Move on by days, hours, minutes…"""
+        self.now += timedelta(**span)
 
 
 def payload_of(*records: Record, name: str = "") -> Payload:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from web_house import Clock
+from senders import Clock
 
 from pipeline.accounts.who import OPERATOR
 from pipeline.limits import LIMITS

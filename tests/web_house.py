@@ -7,26 +7,23 @@ Its clock stands still at ``EVENING`` until it is moved.
 from __future__ import annotations
 
 import re
-import threading
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
-import uvicorn
 from accounts_book import quick_hasher
+from asgi_server import serving
 from fastapi import FastAPI
+from senders import Clock
 from visit_records import (
     CLINIC,
     HOSPITAL,
     OTHER_CLINIC,
     PERSON,
     SOMEBODY_ELSE,
-    TAIPEI,
     Record,
     moment,
     prescribing,
@@ -46,23 +43,8 @@ X, Y, Z = CLINIC, OTHER_CLINIC, HOSPITAL
 NAMES = {X: "clinic-x", Y: "clinic-y", Z: "hospital-z"}
 INSURER, AUDITOR = "insurer", "auditor"
 PASSWORD = "tower-lamp-goose-42"
-EVENING = datetime(2025, 12, 21, 21, tzinfo=TAIPEI)
 THIS_MORNING = moment("2025-12-21T09:30")
 XML = {"Content-Type": "application/xml"}
-
-
-class Clock:
-    """The same moment until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = EVENING
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def forward(self, **span: float) -> None:
-        """Move on by days, hours, minutes…"""
-        self.now += timedelta(**span)
 
 
 @dataclass
@@ -192,17 +174,8 @@ def served(app: FastAPI) -> Iterator[str]:
     """An application on a port of this machine, configured as ``serve`` does; gives its URL."""
     config = configuration(app)
     config.port = 0
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        while not server.started:
-            time.sleep(0.01)
-        port = server.servers[0].sockets[0].getsockname()[1]
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.should_exit = True
-        thread.join()
+    with serving(config) as url:
+        yield url
 
 
 def hidden_fields(html: str) -> dict[str, str]:

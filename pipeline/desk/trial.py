@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from pipeline.accounts.who import Who
+from pipeline.batches import plans_of
 from pipeline.core import process
 from pipeline.desk.errors import NotThereError
 from pipeline.outcome import Channel, Envelope, Mode
@@ -17,8 +18,7 @@ from pipeline.store.layout import Layout
 from pipeline.unpack import Payload
 from pipeline.version import ENGINE
 from rules import load_plan
-from rules.plan import Plan
-from schemas import V2, Version
+from schemas import V2
 
 
 class Trials:
@@ -27,6 +27,7 @@ class Trials:
     def __init__(self, layout: Layout, settings: Settings) -> None:
         self._layout = layout
         self._settings = settings
+        self._plans = plans_of(load_plan())
         self._read: tuple[dict[str, str], References] = ({}, NONE)
 
     @property
@@ -52,12 +53,8 @@ class Trials:
         # A pre-check is always of 2.0, whatever is sent.
         version = V2 if mode == "precheck" else recognise(payload.data)
         processed = process(
-            payload.data, envelope, _plan(version),
+            payload.data, envelope, self._plans(version),
             utf8=self._settings.allow_utf8, limits=self._settings.limits,
             references=self.references,
         )  # fmt: skip
         return answer_of(processed, 0, digest, ENGINE)
-
-
-def _plan(version: Version) -> Plan:
-    return load_plan() if version is V2 else load_plan(version=version.number)

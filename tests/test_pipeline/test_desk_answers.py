@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from desk_rooms import (
     AUDITOR,
-    EVENING,
     INSURER,
     LAST_NIGHT,
     OF_X,
@@ -18,8 +17,8 @@ from desk_rooms import (
     X,
     Y,
     open_room,
-    payload_of,
 )
+from senders import EVENING, payload
 from visit_records import PERSON, SOMEBODY_ELSE, Record, prescribing, upload, visit
 
 from pipeline import batches
@@ -150,14 +149,14 @@ def test_held_uploads_are_listed_until_dropped(room: Room) -> None:
 
 def test_a_trial_is_the_check_alone(room: Room) -> None:
     room.send(X, GOOD)
-    answer = room.desk.trial(OF_X, payload_of(upload([GOOD, BAD])), X, "official")
+    answer = room.desk.trial(OF_X, payload(upload([GOOD, BAD])), X, "official")
     assert (answer.counts.records_accepted, answer.counts.records_rejected) == (1, 1)
     assert answer.envelope.received_at == EVENING
     assert ("state/not-own-record", "state") in answer.not_checked
     assert room.desk.results(OF_X, X, TODAY, TODAY).total == 1
-    v1 = room.desk.trial(OF_X, payload_of(V1[0]), X, "official")
+    v1 = room.desk.trial(OF_X, payload(V1[0]), X, "official")
     assert v1.plan.layout != answer.plan.layout
-    prechecked = room.desk.trial(OF_X, payload_of(V1[0]), X, "precheck")
+    prechecked = room.desk.trial(OF_X, payload(V1[0]), X, "precheck")
     assert prechecked.plan is answer.plan
 
 
@@ -167,7 +166,7 @@ def test_what_we_failed_on_is_told_as_that(room: Room, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(batches, "process_many", spoiled)
     sender = Sender(X, "web-api", "official", "one.xml")
-    ticket = room.service.door.take(payload_of(upload([GOOD])), sender)
+    ticket = room.service.door.take(payload(upload([GOOD])), sender)
     assert not room.service.outcomes.wait(ticket.upload_id, 60)
     receipt = room.desk.receipt(OF_X, ticket.upload_id)
     assert (receipt.state, receipt.answer, receipt.row["records"]) == ("failed", None, 0)
@@ -243,6 +242,6 @@ def test_health_is_told(room: Room) -> None:
     room.send(X, GOOD)
     room.commit()
     assert room.desk.health(AUDITOR).committed_at is not None
-    assert health.plan == room.desk.trial(OF_X, payload_of(b""), X, "official").plan_hash
+    assert health.plan == room.desk.trial(OF_X, payload(b""), X, "official").plan_hash
     with pytest.raises(NotThereError):
         room.desk.health(OF_Y)

@@ -11,7 +11,6 @@ import polars as pl
 import pytest
 from desk_rooms import (
     AUDITOR,
-    EVENING,
     INSURER,
     LAST_NIGHT,
     NOBODY,
@@ -24,10 +23,10 @@ from desk_rooms import (
     Y,
     Z,
     open_room,
-    payload_of,
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from senders import EVENING, payload
 from visit_records import PERSON, PHARMACY, SOMEBODY_ELSE, dispensing, refill, upload, visit
 
 from pipeline.accounts.who import Who
@@ -115,7 +114,7 @@ OF_INSTITUTION: dict[str, Callable[[Desk, Who, str], Any]] = {
     "precheck": lambda desk, who, name: desk.precheck(who, name, TODAY),
     "visit": lambda desk, who, name: desk.visit(who, name, VISITS[name].id),
     "trial": lambda desk, who, name: desk.trial(
-        who, payload_of(upload([VISITS[name]])), name, "official"
+        who, payload(upload([VISITS[name]])), name, "official"
     ),
 }
 OF_INSURER: dict[str, Callable[[Desk, Who], Any]] = {

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from desk_rooms import EVENING, INSURER, LAST_NIGHT, OF_X, Room, X, Y, open_room, payload_of
+from desk_rooms import INSURER, LAST_NIGHT, OF_X, Room, X, Y, open_room
+from senders import EVENING, payload
 from visit_records import PERSON, upload, visit
 
 from pipeline.desk.uploads import Uploads
@@ -80,9 +81,9 @@ def send(room: Room, sent: list[str]) -> None:
     one, other = upload([visit(X, PERSON, LAST_NIGHT)]), upload([visit(Y, PERSON, LAST_NIGHT + 60)])
     for n in range(ROUNDS):
         room.clock.forward(milliseconds=7)
-        ticket = room.service.door.take(payload_of(one), Sender(X, "web-api", "official"))
+        ticket = room.service.door.take(payload(one), Sender(X, "web-api", "official"))
         sent.append(ticket.upload_id)
-        room.service.door.take(payload_of(other), Sender(Y, "web-api", "official"))
+        room.service.door.take(payload(other), Sender(Y, "web-api", "official"))
         if n % 5 == 0:
             room.service.outcomes.wait(ticket.upload_id, 60)
 

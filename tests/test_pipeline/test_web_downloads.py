@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import pyzipper
+from senders import Clock
 
 from pipeline.accounts.faults import WeakPasswordError
 from pipeline.accounts.who import Who
@@ -37,19 +38,9 @@ AUDITOR = Who("a1", "auditor", "auditor")
 PATIENTS = ("A199999999", "B299999983")
 
 
-class Clock:
-    """The present moment, which a test may move."""
-
-    def __init__(self) -> None:
-        self.now = datetime(2025, 5, 1, 12, tzinfo=TAIPEI)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
 @pytest.fixture(scope="module")
 def running() -> Clock:
-    return Clock()
+    return Clock(datetime(2025, 5, 1, 12, tzinfo=TAIPEI))
 
 
 @pytest.fixture

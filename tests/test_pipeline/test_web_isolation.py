@@ -15,10 +15,10 @@ import httpx
 import pytest
 from attacks import ATTACKS, Ask, Attack, Things, routes_of
 from limits import parse
+from senders import EVENING
 from visit_records import SOMEBODY_ELSE, institution_code, person_id
 from web_house import (
     AUDITOR,
-    EVENING,
     INSURER,
     NAMES,
     WebHouse,
