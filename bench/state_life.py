@@ -31,7 +31,7 @@ from pipeline.keys import code_ids, columns_of_table
 from pipeline.remember import moments_of
 from pipeline.state_items import VISIT
 from pipeline.store.delta import DeltaTables
-from pipeline.store.layout import Layout
+from pipeline.store.layout import Layout, layout_of
 from pipeline.store.state_db import Marker
 from pipeline.store.state_pairs import bare, counted, moments, names
 from pipeline.store.state_rebuild import open_state, rebuild
@@ -109,14 +109,14 @@ def main() -> None:
     asked = given.parse_args()
     if asked.stage:
         stage = build if asked.stage == "build" else use
-        print(json.dumps(stage(Layout(asked.store))))
+        print(json.dumps(stage(layout_of(asked.store))))
         return
     with ExitStack() as held:
         store = asked.store or Path(held.enter_context(tempfile.TemporaryDirectory("state")))
         if not (store / "tables").exists():
             make_tables(store, asked.items)
         print(json.dumps({"build": _stage("build", store)}), flush=True)
-        drop_from_cache(Layout(store).state("official"))
+        drop_from_cache(layout_of(store).state("official"))
         print(json.dumps({"use": _stage("use", store)}))
 
 

@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 from pipeline.kernels import ids
 from pipeline.store.datafiles import DataFile, write_data_file
 from pipeline.store.delta import DeltaTables, TableCommit, file_schema
-from pipeline.store.layout import Layout
+from pipeline.store.layout import Layout, layout_of
 
 DAYS: Final = 20
 FIRST_DAY: Final = date(2025, 11, 1)
@@ -37,7 +37,7 @@ Columns = dict[str, pa.Array]
 
 def make_tables(store: Path, visits: int) -> tuple[int, int]:
     """Write the tables of a store that does not hold them yet; gives its last batch, sequence."""
-    layout = Layout(store)
+    layout = layout_of(store)
     tables = DeltaTables(layout)
     tables.create_missing()
     batch = sequence = 0

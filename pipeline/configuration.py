@@ -39,14 +39,12 @@ Read by what we build on, not by us.
 | variable | means |
 |---|---|
 | `NUMBA_CACHE_DIR` | where compiled kernels are kept; else beside the package, or in the \
-user's cache |
+user's cache (`XDG_CACHE_HOME`) |
 | `NUMBA_CPU_NAME`, `NUMBA_CPU_FEATURES` | the processor kernels are compiled for; the \
 image sets both |
 | `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` (**secret**), `AWS_REGION` or \
 `AWS_DEFAULT_REGION`, `AWS_ENDPOINT_URL_S3` or `AWS_ENDPOINT_URL` | for a store on S3-compatible \
 object storage |
-| `XDG_CACHE_HOME` | where a machine keeps the states of such a store, in `nhi-upload`; \
-else in `~/.cache` |
 | `TMPDIR` | where what is passing is written; states of workers without `--member` |
 """
 

@@ -58,6 +58,7 @@ class Settings:
     oidc: OidcSettings | None = None
     accounts_url: str | None = field(default=None, repr=False)
     bootstrap_servers: str | None = None
+    state: str | None = None
     kafka: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
@@ -155,6 +156,10 @@ VARIABLES: Final = (
     Variable("oidc", "OIDC_CLIENT_SECRET", "client_secret", _text, "", "Its secret.", secret=True),
     Variable("stream", "BOOTSTRAP_SERVERS", "bootstrap_servers", _text, "host:port by commas",
              "The default of `--bootstrap-servers`."),
+    Variable("stream", "STATE", "state", _text, "folder",
+             "The default of `worker merge --state`: on a disk of its own, where workers with "
+             "`--member` keep their states, each under its name; else in the store, if that is a "
+             "folder."),
 )  # fmt: skip
 """Every variable by its name; besides, each NHI_UPLOAD_KAFKA_… goes to the Kafka client."""
 

@@ -73,12 +73,12 @@ def accounts_url(settings: Settings, store_uri: str) -> str | URL:
     if settings.accounts_url is not None:
         return settings.accounts_url
     layout = layout_of(store_uri)
-    if layout.elsewhere is not None:
+    if layout.disk is None:
         raise StoreUnusableError(
             f"{layout.uri} 不能存放帳號，請設定 NHI_UPLOAD_ACCOUNTS_URL",
             f"Accounts can't be kept at {layout.uri}; set NHI_UPLOAD_ACCOUNTS_URL",
         )
-    return URL.create("sqlite", database=str(layout.root / FILE))
+    return URL.create("sqlite", database=str(layout.disk / FILE))
 
 
 def _now() -> datetime:

@@ -122,6 +122,28 @@ def migrate(settings: Settings, store_uri: str | None) -> int:
     return 0
 
 
+@command.command("take")
+@store_option
+@click.pass_obj
+def take(settings: Settings, store_uri: str | None) -> int:
+    """接手已停止的程序所佔用的資料庫。Take the store from a process that died while it had it.
+
+    物件儲存上無人能分辨停止與忙碌。原程序即使仍在也不再寫入；串流的 worker 會自行接手。
+    On object storage nobody can tell whether it died. If it did not, it writes no more all the
+    same. Workers of a stream do this by themselves.
+
+    \b
+    Examples:
+      nhi-upload store take --store s3://bucket/store
+    """
+    from pipeline.store.opening import open_tables
+
+    uri = store_uri_of(store_uri, settings)
+    with open_tables(uri, wait_seconds=0, tell=_tell, recording=True):
+        click.echo("已接手並釋出 taken, and let go of")
+    return 0
+
+
 @command.command("verify")
 @store_option
 @shape_option

@@ -100,6 +100,11 @@ def validate(
     "--receipts", type=click.Path(file_okay=False, path_type=Path),
     help="回條資料夾 folder for receipts of uploads with something to tell; shared by all.",
 )  # fmt: skip
+@click.option(
+    "--state", type=click.Path(file_okay=False, path_type=Path),
+    help="合併狀態的資料夾 where states are kept by --member; default: NHI_UPLOAD_STATE, "
+    "else in the store.",
+)  # fmt: skip
 @click.pass_obj
 def merge(
     settings: Settings,
@@ -112,6 +117,7 @@ def merge(
     commit_seconds: float,
     upkeep: time | None,
     receipts: Path | None,
+    state: Path | None,
 ) -> int:
     """依順序合併；其中一個程序負責寫入資料表與回條。Merge in order; one of them records.
 
@@ -125,11 +131,13 @@ def merge(
     from pipeline.stream.process import Options, run_merge
     from pipeline.stream.recorder import Pace
 
+    if state is None and settings.state is not None:
+        state = Path(settings.state)
     options = Options(
         cluster_of(bootstrap, settings), store_uri_of(store_uri, settings), member,
         replicas=replicas, pace=Pace(commit_seconds, upkeep=upkeep),
         watch=_watch(metrics_host, metrics_port), utf8=settings.allow_utf8, limits=settings.limits,
-        receipts=receipts,
+        receipts=receipts, states=state,
     )  # fmt: skip
     return _run(run_merge, options, settings)
 

@@ -23,7 +23,7 @@ _BATCHES: Final = pl.DataFrame(BATCHES.empty_table()).schema
 @dataclass(frozen=True)
 class Health:
     """``committed_at`` is the moment of the last commit in the tables, ``None`` before the first;
-    disk figures are in bytes, of where the store is."""
+    disk figures are in bytes, of where the store is, 0 for one on object storage."""
 
     settling: SettlingHealth
     committed_at: datetime | None
@@ -37,9 +37,9 @@ class Health:
 def health_of(tables: KeptTables, settling: SettlingHealth) -> Health:
     """The facts as they are now."""
     layout = layout_of(tables.store_uri)
-    disk = shutil.disk_usage(layout.root)
+    total, _, free = shutil.disk_usage(layout.disk) if layout.disk else (0, 0, 0)
     moments = tables.snapshot("batches").scan("batches", _BATCHES).select("committed_at")
     last = moments.max().collect().item() if moments.limit(1).collect().height else None
     return Health(
-        settling, last, disk.free, disk.total, load_plan().hash, ENGINE, tuple(loaded(layout))
+        settling, last, free, total, load_plan().hash, ENGINE, tuple(loaded(layout))
     )

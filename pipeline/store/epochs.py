@@ -65,8 +65,10 @@ def epoch(
             held = _begun(folder, last + 1, taken=not free)
         else:
             raise StoreBusyError(
-                f"{store.uri} 正由另一個程序使用，請等它結束後再執行",
-                f"Another process is using {store.uri}; run again when it has finished",
+                f"{store.uri} 正由另一個程序使用，請等它結束後再執行；"
+                "若它已不在，請先執行 nhi-upload store take",
+                f"Another process is using {store.uri}; run again when it has finished, "
+                "or, if it died, after nhi-upload store take",
             )
     yield held
     folder.write(_name(held.number) + _DONE, b"")

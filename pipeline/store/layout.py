@@ -6,13 +6,12 @@ raw/                the archive of uploads
 journal/            outcomes that are durable but not yet in every table
 state/TRACK/        what the merge knows of a track; can be rebuilt from the tables
 
-A store on object storage has all but ``state``, which is of a machine.
+A store on object storage has all but ``state``, which needs a disk.
 """
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -42,19 +41,9 @@ class StoreConfig:
 
 @dataclass(frozen=True)
 class Layout:
-    """The places of one store.
+    """The places of one store. ``files`` are all of it."""
 
-    ``root`` is its folder on this machine: all of it, but for a store that lies on ``elsewhere``.
-    Of such a one only what can be built again from there is under ``root``.
-    """
-
-    root: Path
-    elsewhere: Files | None = None
-
-    @property
-    def files(self) -> Files:
-        """The files of the store."""
-        return self.elsewhere or LocalFiles(self.root)
+    files: Files
 
     @property
     def uri(self) -> str:
@@ -70,53 +59,43 @@ class Layout:
         return self.root / "state" / track
 
     @property
-    def config(self) -> Path:
-        return self.local / _CONFIG
-
-    @property
     def raw(self) -> Path:
-        return self.local / "raw"
-
-    @property
-    def journal(self) -> Path:
-        return self.local / "journal"
+        return self.root / "raw"
 
     def table(self, name: str) -> Path:
-        return self.local / "tables" / name
+        return self.root / "tables" / name
 
     @property
-    def local(self) -> Path:
-        """``root``, for what needs a disk. Raises ``StoreUnusableError`` where there is none."""
-        if self.elsewhere is not None:
+    def disk(self) -> Path | None:
+        """The folder of the store on this machine, ``None`` for one on object storage."""
+        return self.files.path if isinstance(self.files, LocalFiles) else None
+
+    @property
+    def root(self) -> Path:
+        """``disk``, for what needs one. Raises ``StoreUnusableError`` where there is none."""
+        if self.disk is None:
             raise StoreUnusableError(
                 f"此功能需要本機資料夾的資料庫，{self.uri} 不是",
                 f"This needs a store in a local folder, which {self.uri} is not",
             )
-        return self.root
+        return self.disk
 
 
 def layout_of(uri: str | Path) -> Layout:
     """The layout of a store by path, ``file:`` or ``s3:`` URI. Raises ``StoreUnusableError``."""
     parts = urlsplit(str(uri))
     if parts.scheme == "file":
-        return Layout(Path(unquote(parts.path)).absolute())
+        return Layout(LocalFiles(Path(unquote(parts.path)).absolute()))
     if parts.scheme == "s3" and parts.netloc:
         from pipeline.store.s3 import S3Files
 
-        prefix = parts.path.strip("/")
-        return Layout(_cache() / parts.netloc / prefix, S3Files(parts.netloc, prefix))
+        return Layout(S3Files(parts.netloc, parts.path.strip("/")))
     if parts.scheme and "://" in str(uri):
         raise StoreUnusableError(
             f"不支援 {parts.scheme}:// 的資料庫，請給本機資料夾或 s3://",
             f"Stores at {parts.scheme}:// are not supported; give a local folder or s3://",
         )
-    return Layout(Path(uri).absolute())
-
-
-def _cache() -> Path:
-    """Where this machine keeps what it can build again."""
-    kept = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(kept).expanduser().absolute() / "nhi-upload"
+    return Layout(LocalFiles(Path(uri).absolute()))
 
 
 def read_config(layout: Layout, *, older: bool = False) -> StoreConfig | None:
@@ -163,7 +142,7 @@ def locked(
     layout: Layout, wait_seconds: float, waiting: Callable[[str], None] | None = None
 ) -> Iterator[None]:
     """Hold the store. A second process waits, saying so, then gets ``StoreBusyError``."""
-    lock = FileLock(layout.local / "store.lock", thread_local=False)
+    lock = FileLock(layout.root / "store.lock", thread_local=False)
     try:
         lock.acquire(timeout=0)
     except Timeout:

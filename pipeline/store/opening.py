@@ -29,7 +29,7 @@ from pipeline.store.migration import Tell, migrate
 WAIT_SECONDS: Final = 60.0
 _NOT_YET: Final = ("store.lock", "store.json.part", "lease/")  # a store
 
-__all__ = ["WAIT_SECONDS", "Tell", "config_of", "open_tables"]
+__all__ = ["WAIT_SECONDS", "Tell", "config_of", "hold", "open_tables"]
 
 
 @contextmanager
@@ -51,21 +51,21 @@ def open_tables(
     if buckets is None and read_config(layout, older=True) is None:
         raise _no_store(layout)
     with write_failures():
-        layout.root.mkdir(parents=True, exist_ok=True)
+        layout.files.make()
     with ExitStack() as holding:
         with write_failures():
-            lease = holding.enter_context(_lease(layout, wait_seconds, tell, recording))
+            lease = holding.enter_context(hold(layout, wait_seconds, tell, recording=recording))
             committer = _at_hand(layout, buckets or DEFAULT_BUCKETS, tell, lease)
             _keep_names(layout)
         yield committer
 
 
-def _lease(
-    layout: Layout, wait_seconds: float, tell: Tell | None, recording: bool
+def hold(
+    layout: Layout, wait_seconds: float, tell: Tell | None = None, *, recording: bool = False
 ) -> AbstractContextManager[Lease | Epoch]:
-    """The right to write, by what the store lies on."""
-    if layout.elsewhere is not None:
-        return epoch(layout.elsewhere, wait_seconds, tell, recording=recording)
+    """The right to write, by what the store lies on. Raises ``StoreBusyError``."""
+    if layout.disk is None:
+        return epoch(layout.files, wait_seconds, tell, recording=recording)
     return recorder_lease(layout, wait_seconds) if recording else held(layout, wait_seconds, tell)
 
 
@@ -102,12 +102,13 @@ def _keep_names(layout: Layout) -> None:
 
     A synced file in a folder whose name is lost with the power is lost as well.
     """
-    layout.files.at("raw").make()
-    layout.state("official").parent.mkdir(parents=True, exist_ok=True)
+    for name in ("raw", "state"):
+        layout.files.at(name).make()
     layout.files.at("tables").sync_names()
     layout.files.sync_names()
-    with suppress(PermissionError):  # what holds the store may not be ours to read
-        sync_folder(layout.root.parent)
+    if layout.disk is not None:
+        with suppress(PermissionError):  # what holds the store may not be ours to read
+            sync_folder(layout.disk.parent)
 
 
 def _new(layout: Layout, buckets: int) -> StoreConfig:

@@ -11,10 +11,10 @@ def read_upload(layout: Layout, digest: bytes) -> bytes:
 
     Raises ``KeyError`` if they are not archived, ``StoreUnusableError`` if they are damaged.
     """
-    if layout.elsewhere is None:
+    if layout.disk is not None:
         return read_archived(layout.raw, digest)
     try:
-        frame = layout.elsewhere.at("raw").read(object_name(digest.hex()))
+        frame = layout.files.at("raw").read(object_name(digest.hex()))
     except FileNotFoundError:
         raise KeyError(digest.hex()) from None
     return unpacked(frame, digest)

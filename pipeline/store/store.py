@@ -277,7 +277,7 @@ def open_store(
     as in ``open_tables``. Raises ``StoreUnusableError``, ``StoreBusyError`` or ``StoreWriteError``.
     """
     layout = layout_of(uri)
-    if layout.elsewhere and not recording:
+    if layout.disk is None and not recording:
         raise _of_streams(layout)
     with (
         open_tables(
@@ -286,7 +286,7 @@ def open_store(
         ExitStack() as held,
     ):
         with write_failures():
-            if archive is None and layout.elsewhere is None:
+            if archive is None and layout.disk is not None:
                 archive = held.enter_context(Archive(layout.raw))
             store = Store(committer, archive, waiting)
         held.callback(store.close)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,6 +19,7 @@ from pipeline.merge import MergePolicy
 from pipeline.metrics import Job as Name
 from pipeline.metrics import Metrics
 from pipeline.reference.kept import read_snapshot
+from pipeline.store.failures import write_failures
 from pipeline.store.layout import Layout, layout_of
 from pipeline.store.opening import config_of
 from pipeline.stream.broker import BrokerError, Cluster, Reader, make_topics
@@ -44,8 +45,9 @@ _LEADERLESS_SECONDS: Final = 20.0
 class Options:
     """How a process of a stream runs.
 
-    ``member`` names it for good (static membership; its states are kept under its name), else it
-    is one of many and builds its states anew. ``prefix`` begins the names of a new stream's topics.
+    ``member`` names it for good (static membership; its states are kept under its name, in the
+    folder ``states`` or in the store), else it is one of many and builds its states anew.
+    ``prefix`` begins the names of a new stream's topics.
     ``window``: uploads the dispatcher may be ahead. ``receipts``: a folder for those of
     uploads with something to tell. ``watch``: host and port for machines that ask
     for metrics and health. ``only``: the one of its jobs that is run, all where ``None``.
@@ -63,6 +65,7 @@ class Options:
     limits: Limits = LIMITS
     watch: tuple[str, int] | None = None
     receipts: Path | None = None
+    states: Path | None = None
     only: Name | None = None
 
 
@@ -120,7 +123,7 @@ def run_validate(options: Options, stop: Stop) -> None:
         return standing_of(layout, stream).through
 
     metrics = Metrics()
-    _work(options, stop, layout, metrics, {
+    _work(options, stop, layout.disk, metrics, {
         "validate": lambda: CheckingWorker(
             cluster, stream, Objects(layout), judge, metrics, recorded=recorded, member=member
         ),
@@ -134,37 +137,52 @@ def run_merge(options: Options, stop: Stop) -> None:
     """Merge, and record while leading, until told to stop."""
     stream, layout = open_stream(options), layout_of(options.store_uri)
     cluster, member = options.cluster, options.member
-    with TemporaryDirectory(prefix="nhi-upload-") as passing:
-        folder = Path(passing)
-        if member is not None:
-            folder = layout.root / "state" / "workers" / member
-            folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / "lock"):  # two of one name would write one state
-            merging = Merging(
-                lambda number: load_plan(version=number), options.policy,
-                config_of(layout).buckets, folder,
-            )  # fmt: skip
-            metrics, receipts = Metrics(), None
-            if options.receipts is not None:
-                receipts = StreamReceipts(options.receipts, layout, load_plan(), options.limits)
-            _work(options, stop, layout, metrics, {
-                "merge": lambda: MergeWorker(
-                    cluster, stream, layout, merging, metrics, member=member
-                ),
-                "record": lambda: Recorder(
-                    cluster, stream, layout, options.pace, metrics, member=member,
-                    receipts=receipts,
-                ),
-            })  # fmt: skip
+    with _states(options, layout) as folder:
+        merging = Merging(
+            lambda number: load_plan(version=number), options.policy,
+            config_of(layout).buckets, folder,
+        )  # fmt: skip
+        metrics, receipts = Metrics(), None
+        if options.receipts is not None:
+            receipts = StreamReceipts(options.receipts, layout, load_plan(), options.limits)
+        _work(options, stop, layout.disk or folder, metrics, {
+            "merge": lambda: MergeWorker(
+                cluster, stream, layout, merging, metrics, member=member
+            ),
+            "record": lambda: Recorder(
+                cluster, stream, layout, options.pace, metrics, member=member, receipts=receipts
+            ),
+        })  # fmt: skip
+
+
+@contextmanager
+def _states(options: Options, layout: Layout) -> Iterator[Path]:
+    """The folder of a worker's states: kept under its name, else gone with it."""
+    if options.member is None:
+        with TemporaryDirectory(prefix="nhi-upload-") as passing:
+            yield Path(passing)
+        return
+    kept = options.states or (layout.disk and layout.disk / "state" / "workers")
+    if kept is None:
+        raise StoreUnusableError(
+            f"{layout.uri} 不能存放合併狀態，請以 --state 或 NHI_UPLOAD_STATE 指定資料夾",
+            f"States can't be kept at {layout.uri}; name a folder with --state or NHI_UPLOAD_STATE",
+        )
+    folder = kept / options.member
+    with write_failures():
+        folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / "lock"):  # two of one name would write one state
+        yield folder
 
 
 def _work(
-    options: Options, stop: Stop, layout: Layout, metrics: Metrics,
+    options: Options, stop: Stop, disk: Path | None, metrics: Metrics,
     jobs: Mapping[Name, Callable[[], Job]],
 ) -> None:  # fmt: skip
-    """Run jobs, watched by machines where the options say so."""
+    """Run jobs, watched by machines where the options say so. ``disk`` may fill up."""
     jobs = {name: job for name, job in jobs.items() if options.only in (None, name)}
-    metrics.watch_disk(layout.root)
+    if disk is not None:
+        metrics.watch_disk(disk)
     vitals = Vitals()
     watch = (
         nullcontext()

@@ -117,7 +117,8 @@ def open_stream_service(
     """
     stream = open_stream(Options(cluster, store_uri, prefix=prefix))
     layout, plan, metrics = layout_of(store_uri), load_plan(), Metrics()
-    metrics.watch_disk(layout.root)
+    if layout.disk is not None:
+        metrics.watch_disk(layout.disk)
     outcomes = StreamOutcomes(plan, settings.limits, partial(read_upload, layout))
     following = Following(cluster, stream, outcomes, metrics, partial(_through, layout, stream))
     door = StreamDoor(cluster, stream, Objects(layout), following, outcomes, clock, metrics)

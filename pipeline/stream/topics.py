@@ -80,7 +80,6 @@ def begin_stream(layout: Layout, **fixed: object) -> Stream:
 
     ``fixed`` are values of ``Stream`` for a new one. Raises what ``open_tables`` raises.
     """
-    layout.root.mkdir(parents=True, exist_ok=True)
     found = stream_of(layout)
     if found is not None:
         return found

@@ -85,12 +85,12 @@ def metrics(request: Request, house: HouseOf) -> Response:
 def ready_checks(house: House) -> dict[str, bool]:
     """What must hold where uploads can be sent."""
     health = house.service.settling.health()
-    root = layout_of(house.store_uri).root
+    disk = layout_of(house.store_uri).disk
     return {
         "settling": health.alive and health.fault is None,
         "in_time": health.oldest_seconds < LONGEST_WAIT_SECONDS,
         "door": house.service.door.is_open,
-        "disk": shutil.disk_usage(root).free >= LEAST_FREE_BYTES,
+        "disk": disk is None or shutil.disk_usage(disk).free >= LEAST_FREE_BYTES,
     }
 
 

@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import traceback
+from pathlib import Path
 from typing import Any
 
 from pipeline.stream.broker import Cluster
@@ -38,6 +39,7 @@ def _work(asked: dict[str, Any]) -> int:
     options = Options(
         Cluster(asked["bootstrap"], {}, asked["session_ms"]), asked["store"], asked["member"],
         asked["prefix"], window=asked["window"], pace=Pace(asked["commit_seconds"]),
+        states=Path(asked["states"]),
     )  # fmt: skip
     try:
         JOBS[asked["kind"]](options, stop)

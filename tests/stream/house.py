@@ -20,9 +20,11 @@ from typing import Self, TypeVar
 from confluent_kafka.admin import AdminClient
 from scenario import Sending
 
+from pipeline.store.files import Files, LocalFiles
 from pipeline.store.layout import Layout, layout_of
 from pipeline.stream.broker import BrokerError, Cluster, Reader, Sender
 from pipeline.stream.objects import Objects
+from pipeline.stream.messages import claim_of
 from pipeline.stream.process import Options, open_stream
 from pipeline.stream.publish import How, publish
 from pipeline.stream.recorder import Pace
@@ -84,12 +86,14 @@ class Host:
 
 @dataclass
 class House:
-    """Everything of one stream. ``folder`` holds the store and what the workers say."""
+    """Everything of one stream. ``folder`` holds what the workers say, and the store, if that is
+    not at a URI."""
 
     kafka: Broker
     host: Host
     folder: Path
     prefix: str
+    uri: str = ""
     window: int = 20_000
     commit_seconds: float = 0.5
     session_ms: int = SESSION_MS
@@ -113,17 +117,28 @@ class House:
     def options(self) -> Options:
         """The options of its processes."""
         cluster = Cluster(self.kafka.bootstrap, {}, self.session_ms)
-        return Options(cluster, str(self.store), prefix=self.prefix, pace=Pace(self.commit_seconds))
+        store = self.uri or str(self.store)
+        return Options(cluster, store, prefix=self.prefix, pace=Pace(self.commit_seconds))
 
     @property
     def store(self) -> Path:
-        """Where the tables are."""
+        """Where the tables are, or a copy of them is to be (``fetch``)."""
         return self.folder / "store"
+
+    @property
+    def states(self) -> Path:
+        """Where the workers keep their states."""
+        return self.folder / "states" if self.uri else self.store / "state" / "workers"
 
     @property
     def layout(self) -> Layout:
         """Its store's."""
-        return layout_of(self.store)
+        return layout_of(self.options.store_uri)
+
+    def fetch(self) -> None:
+        """Have the store as it is now in a folder."""
+        if self.uri:
+            copied(self.layout.files, LocalFiles(self.store))
 
     @property
     def log(self) -> str:
@@ -134,7 +149,8 @@ class House:
     def start(self, kind: str, member: str | None = None) -> Worker:
         """One more worker."""
         pid = self.host.start({
-            "kind": kind, "member": member, "store": str(self.store), "prefix": self.prefix,
+            "kind": kind, "member": member, "store": self.options.store_uri,
+            "states": str(self.states), "prefix": self.prefix,
             "bootstrap": self.kafka.bootstrap, "session_ms": self.session_ms,
             "window": self.window, "commit_seconds": self.commit_seconds,
             "log": str(self.folder / "workers.log"),
@@ -166,7 +182,7 @@ class House:
 
     def lose_states(self, worker: Worker) -> None:
         """What a worker kept on its disk is gone."""
-        shutil.rmtree(self.store / "state" / "workers" / str(worker.member), ignore_errors=True)
+        shutil.rmtree(self.states / str(worker.member), ignore_errors=True)
 
     def send(self, sent: Sequence[Sending]) -> None:
         """Publish uploads, each as received at its moment."""
@@ -183,10 +199,18 @@ class House:
             self.published += len(ids)
 
     @property
-    def intake_end(self) -> int:
-        """The sequence of the last claim there is."""
+    def last_upload(self) -> int:
+        """The sequence of the last upload that came: of repeated claims behind it the tables say
+        nothing, so nothing is committed for their sake."""
+        first = dict[str, int]()
         with Reader(self.options.cluster, self.stream.topic("intake")) as reader:
-            return self.stream.base + patiently(lambda: reader.bounds(0)[1])
+            end, at = patiently(lambda: reader.bounds(0)[1]), 0
+            reader.start_at({0: 0})
+            while at < end:
+                for message in reader.read(1_000, 5.0):
+                    at = message.offset + 1
+                    first.setdefault(claim_of(message.value).upload_id, at)
+        return self.stream.base + max(first.values())
 
     @property
     def recorded(self) -> int:
@@ -234,6 +258,15 @@ def hosted() -> Iterator[Host]:
         yield host
     finally:
         host.close()
+
+
+def copied(store: Files, to: Files) -> Files:
+    """All of a store but who holds it, written anew to another place."""
+    for name in store.all_names():
+        if not name.startswith("lease/"):
+            to.at(name.rpartition("/")[0]).make()
+            to.write(name, store.read(name))
+    return to
 
 
 def in_turns(*groups: Iterable[Sending]) -> Iterator[Sending]:

@@ -21,7 +21,7 @@ from pipeline.errors import StoreUnusableError
 from pipeline.outcome import Mode
 from pipeline.store import state_rebuild
 from pipeline.store.delta import DeltaTables
-from pipeline.store.layout import Layout
+from pipeline.store.layout import Layout, layout_of
 from pipeline.store.sorted_runs import SortedRuns
 from pipeline.store.state_db import DATA, Marker, StateDb
 from pipeline.store.state_rebuild import open_state, rebuild
@@ -68,7 +68,7 @@ def test_rebuilt_is_lived(mode: Mode, tmp_path: Path, pytestconfig: pytest.Confi
     def holds(seed: int, run_rows: int) -> None:
         made, r = history(seed, precheck=mode == "precheck"), Random(seed)
         folder = tmp_path / str(len(list(tmp_path.iterdir())))
-        layout = Layout(folder / "store")
+        layout = layout_of(folder / "store")
         cut = r.randrange(1, len(made.sent))
         run_all(made.sent[:cut], layout.root, folder / "in1", r.choice((5, 100)))
         shutil.copytree(layout.state(mode), folder / "earlier")
@@ -93,14 +93,14 @@ def taken(tmp_path_factory: pytest.TempPathFactory) -> Layout:
     """A store that took a history."""
     folder = tmp_path_factory.mktemp("taken")
     run_all(history(5, 30).sent, folder / "store", folder / "in", 7)
-    return Layout(folder / "store")
+    return layout_of(folder / "store")
 
 
 @pytest.fixture
 def layout(taken: Layout, tmp_path: Path) -> Layout:
     """The same store, to be spoilt."""
     shutil.copytree(taken.root, tmp_path / "store")
-    return Layout(tmp_path / "store")
+    return layout_of(tmp_path / "store")
 
 
 def _missing(state: Path) -> None:

@@ -3,19 +3,23 @@ only comes of a batch, whoever hangs or fails where."""
 
 from __future__ import annotations
 
+import signal
+import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from itertools import chain
+from multiprocessing import get_context
 from pathlib import Path
+from random import Random
 
 import polars as pl
 import pytest
 from deltalake.exceptions import DeltaError
 from reference_tables import csv_of
-from store_tables import changes, current_visits
+from store_tables import put_visits
 
 from pipeline.errors import StoreBusyError, StoreUnusableError, StoreWriteError
 from pipeline.reference.kept import load_file, loaded, read_snapshot
-from pipeline.store.committer import Committer
 from pipeline.store.compaction import compact
 from pipeline.store.delta import DeltaTables, TableCommit
 from pipeline.store.epochs import epoch
@@ -27,8 +31,10 @@ from pipeline.store.opening import open_tables
 from pipeline.store.s3 import S3Files
 from pipeline.store.store import open_store
 from pipeline.store.vacuum import vacuum
+from tests.s3.racing import Recorder, commit_versions, create_files
 from tests.s3.server import bucket
 
+_PROCESSES = 4
 OLD, NEW = [("k1", 1), ("k2", 2)], [("k3", 3), ("k4", 4)]
 
 
@@ -40,9 +46,8 @@ def taken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def store(taken: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+def store(taken: str, tmp_path: Path) -> str:
     """The URI of a store that is not there yet."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return f"s3://{taken}/some/{tmp_path.name}"
 
 
@@ -51,14 +56,6 @@ def files(request: pytest.FixtureRequest, tmp_path: Path) -> Files:
     if request.param == "local":
         return LocalFiles(tmp_path / "files")
     return layout_of(request.getfixturevalue("store")).files
-
-
-def put(committer: Committer, versions: list[tuple[str, int]]) -> None:
-    """Commit these versions."""
-    tables = current_visits(committer)
-    tables.apply(changes([], versions))
-    tables.freeze()
-    committer.commit(lambda batch: [*tables.write(batch), TableCommit("uploads", ())])
 
 
 def visits(uri: str) -> list[tuple[str, int]]:
@@ -89,7 +86,7 @@ def entry_given_up(store: str, monkeypatch: pytest.MonkeyPatch) -> Callable[[], 
     patched, opened = monkeypatch.context(), open_tables(store, buckets=2)
     with pytest.raises(StoreWriteError), opened as committer, patched as patch:  # noqa: PT012
         patch.setattr(S3Files, "create", given_up)
-        put(committer, OLD)
+        put_visits(committer, OLD)
     return lambda: real(*sent[0])
 
 
@@ -160,10 +157,52 @@ def test_one_of_two_handles_commits(store: str) -> None:
             assert sorted(pool.map(commit, both)) == [False, True]
 
 
+def raced(what: Callable[[str, int, float], list[int]], uri: str, count: int) -> list[list[int]]:
+    """What each of some processes won of so many."""
+    with ProcessPoolExecutor(_PROCESSES, get_context("spawn")) as pool:
+        list(pool.map(time.sleep, [0.1] * _PROCESSES))  # all are there
+        at = time.time() + 1
+        return list(pool.map(what, *zip(*[(uri, count, at)] * _PROCESSES, strict=True)))
+
+
+def test_of_many_processes_one_creates_and_one_commits(
+    store: str, pytestconfig: pytest.Config
+) -> None:
+    count = 500 if pytestconfig.getoption("--long") else 25
+    with open_tables(store, buckets=2):
+        pass
+    for what, first in ((create_files, 0), (commit_versions, 1)):
+        won = raced(what, store, count)
+        print(what.__name__, [len(each) for each in won])
+        assert sorted(chain(*won)) == list(range(first, first + count))
+    assert DeltaTables(layout_of(store)).version("visits") == count
+
+
+def test_a_recorder_that_was_stopped_writes_nothing_once_it_wakes(
+    store: str, pytestconfig: pytest.Config
+) -> None:
+    random, rounds = Random(7), 100 if pytestconfig.getoption("--long") else 3
+    with open_tables(store, buckets=2):
+        pass
+    for number in range(1, rounds + 1):
+        with Recorder(store) as recorder:
+            told = [recorder.next_batch() for _ in range(random.randrange(1, 4))]
+            time.sleep(random.uniform(0, 0.3))
+            recorder.tell(signal.SIGSTOP)
+            with open_tables(store, recording=True, wait_seconds=0) as committer:
+                stood = visits(store)
+                own = f"k{1_000_000 + number}", committer.batch + 1
+                put_visits(committer, [own])
+                recorder.tell(signal.SIGCONT)
+                told += recorder.rest()
+        assert {(f"k{batch}", batch) for batch in told} <= set(stood)
+        assert visits(store) == sorted([*stood, own])
+
+
 def test_commits_are_read_and_kept_in_shape(store: str) -> None:
     with open_tables(store, buckets=1) as committer:
         for at in range(4):
-            put(committer, [(f"k{4 * at}", at + 1)])
+            put_visits(committer, [(f"k{4 * at}", at + 1)])
     with open_tables(store) as committer:
         assert committer.batch == 4
         compact(committer)
@@ -220,16 +259,16 @@ def test_who_lost_the_store_writes_nothing_more(
     def taken_over(this: Journal, *arguments: object) -> object:
         if left and left.pop():
             with open_tables(store, recording=True, wait_seconds=0) as other:
-                put(other, NEW)
+                put_visits(other, NEW)
         return real(this, *arguments)
 
     before_it_stands = call in ("begin", "record")
     with open_tables(store, recording=True) as committer:
         monkeypatch.setattr(Journal, call, taken_over)
         if call == "forget":  # by then it has done its work
-            put(committer, OLD)
+            put_visits(committer, OLD)
         with pytest.raises(StoreWriteError):
-            put(committer, OLD)
+            put_visits(committer, OLD)
     with open_tables(store, recording=True, wait_seconds=0) as committer:
         assert not committer.layout.files.at("journal").names()
     assert visits(store) == (NEW if before_it_stands else [*OLD, *NEW])
@@ -241,7 +280,7 @@ def test_an_entry_that_arrives_late_is_known(store: str, monkeypatch: pytest.Mon
     assert visits(store) == []
     late()
     with open_tables(store, recording=True, wait_seconds=0) as committer:
-        put(committer, NEW)
+        put_visits(committer, NEW)
     assert visits(store) == [*OLD, *NEW]
 
 
@@ -251,7 +290,7 @@ def test_an_entry_that_arrives_after_the_next_has_no_effect(
     late = entry_given_up(store, monkeypatch)
     with open_tables(store, recording=True, wait_seconds=0) as committer:
         late()
-        put(committer, NEW)
+        put_visits(committer, NEW)
         assert not stray(store)
     with open_tables(store) as committer:
         assert Journal(committer.layout.files.at("journal")).entries() == list[Entry]()

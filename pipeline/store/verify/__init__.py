@@ -17,8 +17,8 @@ from deltalake.exceptions import DeltaError
 
 from pipeline.errors import PipelineError, kind_and_place
 from pipeline.store.delta import ALL_TABLES
-from pipeline.store.layout import layout_of, locked
-from pipeline.store.opening import WAIT_SECONDS, Tell, config_of
+from pipeline.store.layout import layout_of
+from pipeline.store.opening import WAIT_SECONDS, Tell, config_of, hold
 from pipeline.store.verify import files, ledger, received, states, visits
 from pipeline.store.verify.check import Found, Look, Stored
 from schemas.tables import PREFIXES, Track
@@ -93,7 +93,7 @@ def verify(
     layout = layout_of(uri)
     config_of(layout)
     checks = [check for check in CHECKS if archive or check is not ARCHIVE]
-    with locked(layout, WAIT_SECONDS, tell):
+    with hold(layout, WAIT_SECONDS, tell):
         stored = Stored(layout)
         for number, check in enumerate(checks):
             if progress:

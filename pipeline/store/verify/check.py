@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 import polars as pl
 
-from pipeline.store.delta import DeltaTables
+from pipeline.store.delta import DeltaTables, open_delta
 from pipeline.store.layout import Layout
 
 TOLD: Final = 20  # problems of a check that are told one by one
+_AT_ONCE: Final = 8
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ class Stored:
 
     def scan(self, name: str) -> pl.LazyFrame:
         """The rows of a table, read in parts as they are asked for."""
-        return pl.scan_delta(str(self.layout.table(name)))
+        return pl.scan_delta(open_delta(self.layout.table_files(name)))
 
 
 Look = Callable[[Stored], Found]
@@ -52,6 +56,13 @@ def told(problems: Iterable[str]) -> tuple[str, ...]:
     found = list(problems)
     more = [f"… {len(found) - TOLD:,} more"] if len(found) > TOLD else []
     return (*found[:TOLD], *more)
+
+
+def wrong_of_each(wrong: Callable[[Item], str | None], items: Iterable[Item]) -> list[str]:
+    """What is wrong with each of some, if anything. Several are looked at at once, for object
+    storage is far away."""
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        return [problem for problem in pool.map(wrong, items) if problem]
 
 
 def rows_told(rows: pl.DataFrame, what: str, columns: Iterable[str]) -> tuple[str, ...]:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+from functools import partial
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.store.datafiles import DataFile
 from pipeline.store.delta import ALL_TABLES
-from pipeline.store.verify.check import Found, Stored, told
+from pipeline.store.files import Files
+from pipeline.store.verify.check import Found, Stored, told, wrong_of_each
 
 
 def journal(stored: Stored) -> Found:
     """Nothing is left half done."""
-    left = sorted(path.name for path in stored.layout.journal.glob("*"))
+    left = stored.layout.files.at("journal").names()
     problems = (f"{name}: a run was cut short; the next one completes it" for name in left)
     return Found(len(left), told(problems))
 
@@ -29,23 +29,22 @@ def data_files(stored: Stored) -> Found:
             continue
         files = stored.tables.files(name)
         looked_at += len(files)
-        problems += _wrong(name, stored.layout.table(name), files)
+        problems += [
+            f"{name}/{problem}"
+            for problem in wrong_of_each(partial(_wrong, stored.layout.table_files(name)), files)
+        ]
     return Found(looked_at, told(problems))
 
 
-def _wrong(name: str, folder: Path, files: list[DataFile]) -> Iterator[str]:
-    for file in files:
-        path = folder / file.path
-        if not path.exists():
-            yield f"{name}/{file.path}: missing"
-            continue
-        if (size := path.stat().st_size) != file.size:
-            yield f"{name}/{file.path}: {size:,} bytes, the log says {file.size:,}"
-            continue
-        try:
-            rows = pq.read_metadata(path).num_rows
-        except (OSError, pa.ArrowException) as error:
-            yield f"{name}/{file.path}: can't be read ({error})"
-            continue
-        if rows != file.rows:
-            yield f"{name}/{file.path}: {rows:,} rows, the log says {file.rows:,}"
+def _wrong(folder: Files, file: DataFile) -> str | None:
+    """What is wrong with a file, if anything."""
+    try:
+        if (size := folder.size(file.path)) != file.size:
+            return f"{file.path}: {size:,} bytes, the log says {file.size:,}"
+        with folder.open(file.path) as data:
+            rows = pq.read_metadata(data).num_rows
+    except FileNotFoundError:
+        return f"{file.path}: missing"
+    except (OSError, pa.ArrowException) as error:
+        return f"{file.path}: can't be read ({error})"
+    return None if rows == file.rows else f"{file.path}: {rows:,} rows, the log says {file.rows:,}"

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import polars as pl
 
-from pipeline.archive import read_archived
 from pipeline.errors import StoreUnusableError
-from pipeline.store.verify.check import Found, Stored, collect, count, rows_told, told
+from pipeline.store.layout import Layout
+from pipeline.store.raw import read_upload
+from pipeline.store.verify.check import (
+    Found,
+    Stored,
+    collect,
+    count,
+    rows_told,
+    told,
+    wrong_of_each,
+)
 from schemas.versions import V1
 
 _REJECTS = pl.col("severity") != "warn"
@@ -27,15 +38,19 @@ def archive(stored: Stored) -> Found:
     """The bytes of every upload that could be unpacked have the hash it was received with."""
     unpacked = pl.col("parser").is_not_null()
     digests = collect(stored.scan("uploads").filter(unpacked).select(pl.col("sha256").unique()))
-    problems = []
-    for digest in sorted(digests["sha256"]):
-        try:
-            read_archived(stored.layout.raw, bytes.fromhex(digest))
-        except KeyError:
-            problems.append(f"{digest}: not in the archive")
-        except (StoreUnusableError, OSError) as fault:
-            problems.append(f"{digest}: {fault}")
+    problems = wrong_of_each(partial(_wrong, stored.layout), sorted(digests["sha256"]))
     return Found(len(digests), told(problems))
+
+
+def _wrong(layout: Layout, digest: str) -> str | None:
+    """What is wrong with the bytes of an upload, if anything."""
+    try:
+        read_upload(layout, bytes.fromhex(digest))
+    except KeyError:
+        return f"{digest}: not in the archive"
+    except (StoreUnusableError, OSError) as fault:
+        return f"{digest}: {fault}"
+    return None
 
 
 def counts(stored: Stored) -> Found:

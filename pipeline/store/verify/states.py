@@ -10,7 +10,7 @@ import shutil
 from itertools import zip_longest
 
 from pipeline.store.delta import DeltaTables
-from pipeline.store.layout import Layout
+from pipeline.store.layout import Layout, layout_of
 from pipeline.store.state_catch_up import catch_up
 from pipeline.store.state_db import Marker, StateDb
 from pipeline.store.state_rebuild import contradiction, rebuild
@@ -25,9 +25,9 @@ _SCRATCH = "verify.part"
 def state(track: Track, stored: Stored) -> Found:
     """What the merge knows is what the tables say."""
     layout = stored.layout
-    if not layout.state(track).exists():
+    if layout.disk is None or not layout.state(track).exists():
         return Found(0)  # the next opening builds it
-    scratch = Layout(layout.root / _SCRATCH)
+    scratch = layout_of(layout.disk / _SCRATCH)
     shutil.rmtree(scratch.root, ignore_errors=True)
     try:
         scratch.state(track).parent.mkdir(parents=True)

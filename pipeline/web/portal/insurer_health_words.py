@@ -113,7 +113,9 @@ def _commit(health: Health, now: datetime) -> Signal:
 
 def _disk(health: Health) -> Signal:
     name = ("磁碟空間", "Disk space")
-    share = health.disk_free / health.disk_total if health.disk_total else 0.0
+    if not health.disk_total:
+        return Signal("good", name, ("資料庫在物件儲存", "the store is on object storage"))
+    share = health.disk_free / health.disk_total
     free, total = health.disk_free / _GIB, health.disk_total / _GIB
     says = (
         f"剩 {free:,.1f} GB，共 {total:,.1f} GB（{share:.0%}）",
