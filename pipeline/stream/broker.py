@@ -344,7 +344,7 @@ def _received(message: Message) -> Received:
 
 def _is_good(message: Message) -> bool:
     error = message.error()
-    if error is not None and error.fatal():
+    if error is not None and error.code() == KafkaError._FATAL:  # noqa: SLF001 - named so
         raise BrokerError(f"Kafka 錯誤：{error}", f"A fault of Kafka: {error}")
     if error is not None:
         _log.warning("kafka: %s", error.name())

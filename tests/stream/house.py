@@ -23,8 +23,8 @@ from scenario import Sending
 from pipeline.store.files import Files, LocalFiles
 from pipeline.store.layout import Layout, layout_of
 from pipeline.stream.broker import BrokerError, Cluster, Reader, Sender
-from pipeline.stream.objects import Objects
 from pipeline.stream.messages import claim_of
+from pipeline.stream.objects import Objects
 from pipeline.stream.process import Options, open_stream
 from pipeline.stream.publish import How, publish
 from pipeline.stream.recorder import Pace
