@@ -25,6 +25,7 @@ from pipeline.changes import Changes, Partition
 from pipeline.columns import Int64
 from pipeline.errors import StoreUnusableError
 from pipeline.store.delta import DeltaTables, TableCommit, table_of
+from pipeline.store.gathered import gather
 from pipeline.store.groups import FileGroup, Group, Place, Rows
 from pipeline.store.layout import Layout
 from pipeline.store.versions import Versions
@@ -81,7 +82,7 @@ class CurrentTables:
     def add(self, place: Place, rows: Rows) -> None:
         """New rows of one partition, of each table of the group."""
         if len(rows[0]):
-            self._waiting[place].new.append(rows)
+            gather(self._waiting[place].new, rows)
 
     def take_away(self, place: Place, keys: pa.StringArray, sequences: Int64) -> None:
         """Versions of one partition that are no longer live, each with all its rows.

@@ -6,10 +6,11 @@ journal/00000012.json   a batch's commits, until every table has it
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Final
+
+import orjson
 
 from pipeline.errors import StoreUnusableError
 from pipeline.store.datafiles import DataFile
@@ -53,7 +54,7 @@ class Journal:
 
     def record(self, entry: Entry) -> None:
         """Make an outcome durable. Raises ``FileExistsError`` if the batch has one already."""
-        self._folder.create(_name(entry.batch), json.dumps(asdict(entry)).encode())
+        self._folder.create(_name(entry.batch), orjson.dumps(entry))
         self.abandon()
 
     def clear(self) -> None:
@@ -85,7 +86,7 @@ def _name(batch: int) -> str:
 
 def _read(folder: Files, name: str) -> Entry:
     try:
-        found = json.loads(folder.read(name))
+        found = orjson.loads(folder.read(name))
         commits = tuple(
             TableCommit(
                 commit["table"],

@@ -9,7 +9,7 @@ earlier save, and catches up (``state_rebuild``).
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -295,14 +295,11 @@ _DAMAGE: Final = (
 
 
 def _replace(cursor: lmdb.Cursor[bytes], items: Mapping[bytes, bytes]) -> None:
-    cursor.putmulti(sorted(item for item in items.items() if item[1]))
-    for key in _gone(items):
-        if cursor.set_key(key):
+    keys = sorted(items)
+    cursor.putmulti((key, items[key]) for key in keys if items[key])
+    for key in keys:
+        if not items[key] and cursor.set_key(key):
             cursor.delete()
-
-
-def _gone(items: Mapping[bytes, bytes]) -> Iterable[bytes]:
-    return sorted(key for key, value in items.items() if not value)
 
 
 def _number(value: bytes) -> int:
