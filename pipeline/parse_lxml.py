@@ -8,6 +8,7 @@ libxml2's own limits kept; a DOCTYPE is refused before libxml2 sees the document
 from __future__ import annotations
 
 import re
+from codecs import getincrementaldecoder
 from typing import Any, cast
 
 from lxml import etree
@@ -36,7 +37,6 @@ def parse_lxml(
     if payload.startswith(b"<!DOCTYPE", at):
         return refusal_at(payload, "Y001", at, "不接受 DOCTYPE", "a DOCTYPE is not accepted")
     codec = "cp950" if decoded.encoding == "big5" else "utf-8"
-    text = payload[decoded.body :].decode(codec)
     builder = Builder(payload, tags(payload, decoded.body, codec), limits, codec, version)
     parser = etree.XMLParser(
         target=cast(Any, builder),
@@ -46,7 +46,7 @@ def parse_lxml(
         no_network=True,
         huge_tree=False,
     )
-    data = text.encode("utf-8")
+    data = _utf8(payload, decoded.body, codec)
     fed = len(data)
     try:
         fed = _feed(parser, builder, data)
@@ -64,6 +64,12 @@ def parse_lxml(
         cut_off = vars(error)["code"] == etree.ErrorTypes.ERR_TAG_NOT_FINISHED
         return diagnose(payload, decoded, error.msg or "", at, cut_off=cut_off)
     return builder.rows(start, upload)
+
+
+def _utf8(payload: bytes, body: int, codec: str) -> bytes:
+    """The document in UTF-8, piece by piece, since other threads wait for a whole one."""
+    decoder, pieces = getincrementaldecoder(codec)(), range(body, len(payload), _CHUNK)
+    return b"".join(decoder.decode(payload[at : at + _CHUNK]).encode() for at in pieces)
 
 
 def _feed(parser: etree.XMLParser, builder: Builder, data: bytes) -> int:
