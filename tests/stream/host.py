@@ -1,6 +1,7 @@
 """A process with everything imported that forks a worker for each line: a start costs nothing.
 
-Answers each with the worker's process id. A worker ends with 70 after a fault of ours.
+Answers each with the worker's process id. A worker ends with 70 after a fault of ours. Where the
+layer of ``crash.faults`` is preloaded, a worker's disk may fail until it gets SIGUSR2.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import sys
 import traceback
 from pathlib import Path
 from typing import Any
+
+from crash.faults import Fault, arm
 
 from pipeline.stream.broker import Cluster
 from pipeline.stream.process import Options, run_merge, run_validate
@@ -32,6 +35,8 @@ def _work(asked: dict[str, Any]) -> int:
     os.dup2(log, 2)
     faulthandler.enable()
     faulthandler.register(signal.SIGUSR1)
+    if asked["fault"]:
+        _spoil(asked["store"], Fault(*asked["fault"]))
     form = f"%(asctime)s {asked['kind']} {os.getpid()} %(levelname)s %(name)s %(message)s"
     logging.basicConfig(level=logging.INFO, format=form, stream=sys.stderr)
     stop = Stop()
@@ -47,6 +52,13 @@ def _work(asked: dict[str, Any]) -> int:
         traceback.print_exc()
         return FAULT
     return 0
+
+
+def _spoil(store: str, fault: Fault) -> None:
+    """Let changes below a store fail, until told that they may be made."""
+    layer = Path(os.environ["LD_PRELOAD"])
+    arm(layer, [store], fault, None)
+    signal.signal(signal.SIGUSR2, lambda *_: arm(layer, [], Fault(), None))
 
 
 def main() -> None:

@@ -11,13 +11,14 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from hashlib import sha256
 from itertools import count, groupby
 from pathlib import Path
 from typing import Self, TypeVar
 
 from confluent_kafka.admin import AdminClient
+from crash.faults import Fault
 from scenario import Sending
 
 from pipeline.store.files import Files, LocalFiles
@@ -58,13 +59,16 @@ class Worker:
 
 
 class Host:
-    """Starts workers; see ``stream.host``."""
+    """Starts workers; see ``stream.host``. ``layer``: that of ``crash.faults``, for disks that
+    fail."""
 
-    def __init__(self) -> None:
+    def __init__(self, layer: Path | None = None) -> None:
         paths = [str(ROOT / "tests"), str(ROOT), os.environ.get("PYTHONPATH", "")]
         self._process = subprocess.Popen(
             [sys.executable, "-m", "stream.host"],
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+            env={
+                **os.environ, "PYTHONPATH": os.pathsep.join(paths), "LD_PRELOAD": str(layer or ""),
+            },
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         assert self._answer() == "ready"
@@ -146,14 +150,14 @@ class House:
         path = self.folder / "workers.log"
         return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
 
-    def start(self, kind: str, member: str | None = None) -> Worker:
-        """One more worker."""
+    def start(self, kind: str, member: str | None = None, fault: Fault | None = None) -> Worker:
+        """One more worker; ``fault``: what happens to its changes on disk."""
         pid = self.host.start({
             "kind": kind, "member": member, "store": self.options.store_uri,
             "states": str(self.states), "prefix": self.prefix,
             "bootstrap": self.kafka.bootstrap, "session_ms": self.session_ms,
             "window": self.window, "commit_seconds": self.commit_seconds,
-            "log": str(self.folder / "workers.log"),
+            "log": str(self.folder / "workers.log"), "fault": fault and astuple(fault),
         })  # fmt: skip
         worker = Worker(kind, member, pid)
         self.workers.append(worker)
@@ -251,9 +255,9 @@ def payload_of(one: Sending) -> Payload:
 
 
 @contextmanager
-def hosted() -> Iterator[Host]:
+def hosted(layer: Path | None = None) -> Iterator[Host]:
     """A host, closed afterwards."""
-    host = Host()
+    host = Host(layer)
     try:
         yield host
     finally:

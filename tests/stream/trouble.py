@@ -41,7 +41,7 @@ class Trouble:
             self._repeat: 12, self._forget_offsets: 4,
         }  # fmt: skip
         if self.house.kafka.may_restart:
-            troubles[self._restart_broker] = 3
+            troubles[self._restart_broker] = 10
         (trouble,) = self.random.choices(list(troubles), list(troubles.values()))
         with suppress(BrokerError):  # it may be away
             trouble()
