@@ -10,7 +10,8 @@ from pathlib import Path
 
 from bench.kafka import Broker
 from bench.stream_rig import Receipts, Rig, cpu_of
-from pipeline.stream.broker import Cluster, Reader, Sender, make_topics
+from pipeline.stream.admin import make_topics
+from pipeline.stream.broker import Cluster, Reader, Sender
 from pipeline.unpack import Payload
 
 ROLES = ("dispatch", "validate", "merge", "record")

@@ -20,7 +20,8 @@ from bench.kafka import Broker
 from pipeline.generate import DEFAULT_AS_OF
 from pipeline.store.layout import Layout, layout_of
 from pipeline.store.opening import open_tables
-from pipeline.stream.broker import BEGINNING, Cluster, Reader, Sender, make_topics
+from pipeline.stream.admin import make_topics
+from pipeline.stream.broker import BEGINNING, Cluster, Reader, Sender
 from pipeline.stream.messages import unpack
 from pipeline.stream.objects import Objects
 from pipeline.stream.publish import How, publish

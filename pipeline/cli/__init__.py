@@ -41,6 +41,7 @@ _COMMANDS = {
     "audit": "稽核紀錄 the audit log",
     "publish": "送入串流 files into the stream",
     "worker": "串流的工作程序 the workers of the stream",
+    "stream": "查看與照顧串流 look at a stream and care for it",
     "generate": "產生模擬上傳檔 make synthetic uploads",
 }
 

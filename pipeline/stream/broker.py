@@ -9,8 +9,10 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from os import getpid
+from socket import gethostname
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 
@@ -24,19 +26,18 @@ from confluent_kafka import (
     Producer,
     TopicPartition,
 )
-from confluent_kafka.admin import AdminClient
-from confluent_kafka.cimpl import NewTopic
 
 from pipeline.errors import PipelineError
 
 MOST_MESSAGE_BYTES: Final = 128 << 20  # an upload's records may all be one person's
 _FLUSH_SECONDS: Final = 60.0
 _LAG_SECONDS: Final = 1.0
+_SPAN_SECONDS: Final = 30.0
+_TOGETHER: Final = 10_000  # messages
 _POLL_SECONDS: Final = 0.02
 _LINGER: Final = 0.002  # seconds to wait for more once something came
 _SETTLE_SECONDS: Final = 15.0
 _AGAIN_SECONDS: Final = 0.1
-_RETENTION: Final = "-1"  # of what recovery reads; ops/RUNBOOK.md says when to shorten it
 
 _SETTLING: Final = frozenset((
     KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE,
@@ -70,62 +71,15 @@ class Cluster:
         }  # fmt: skip
 
 
-def make_topics(cluster: Cluster, partitions: Mapping[str, int], replicas: int) -> None:
-    """Make the topics that are not there. Raises ``BrokerError``.
-
-    A topic that has another number of partitions is told: the stream's order depends on it.
-    """
-    admin = AdminClient(cluster.of({}))
-    wanted = [
-        NewTopic(
-            name, count, replicas,
-            config={"max.message.bytes": str(MOST_MESSAGE_BYTES), "retention.ms": _RETENTION},
-        )
-        for name, count in partitions.items()
-    ]  # fmt: skip
-    try:
-        there = admin.list_topics(timeout=_FLUSH_SECONDS).topics
-        missing = [topic for topic in wanted if topic.topic not in there]
-        for made in admin.create_topics(missing).values() if missing else ():
-            _made(made)
-        _wait_for(admin, partitions)
-    except KafkaException as error:
-        raise _unreachable(cluster, error) from error
-
-
-def _made(made: Any) -> None:
-    try:
-        made.result()
-    except KafkaException as error:
-        if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-            raise
-
-
-def _wait_for(admin: AdminClient, partitions: Mapping[str, int]) -> None:
-    """Until the cluster knows its new topics."""
-    until = time.monotonic() + _FLUSH_SECONDS
-    while True:
-        there = admin.list_topics(timeout=_FLUSH_SECONDS).topics
-        counts = {name: len(there[name].partitions) for name in partitions if name in there}
-        for name, count in counts.items():
-            if count and count != partitions[name]:
-                raise BrokerError(
-                    f"主題 {name} 有 {count} 個分割，應為 {partitions[name]}",
-                    f"Topic {name} has {count} partitions and should have {partitions[name]}; "
-                    "the numbers are fixed when a stream is made",
-                )
-        if counts == dict(partitions) or time.monotonic() > until:
-            return
-        time.sleep(0.1)
-
-
 class Received(NamedTuple):
-    """A message that was read, and where it stood."""
+    """A message that was read, and where it stood. ``at``: when it was sent, in seconds since
+    1970, 0 where that is not known."""
 
     topic: str
     partition: int
     offset: int
     value: bytes
+    at: float = 0.0
 
 
 class Sender:
@@ -208,8 +162,10 @@ class Reader:
         self._topic = topic
         self._behind, self._told = behind, 0.0
         self._taken, self._lost = taken, lost
+        self._starts = dict[int, int]()
         more = {
             "group.id": group or f"{topic}-by-place",
+            "client.id": f"{gethostname()}-{getpid()}",
             "enable.auto.commit": False,
             "auto.offset.reset": "earliest",
             "session.timeout.ms": cluster.session_ms,
@@ -240,6 +196,7 @@ class Reader:
 
     def start_at(self, offsets: Mapping[int, int]) -> None:
         """Read these partitions, each from an offset on, in no group."""
+        self._starts = dict(offsets)
         with _faults():
             self._consumer.assign([TopicPartition(self._topic, p, at) for p, at in offsets.items()])
 
@@ -253,12 +210,30 @@ class Reader:
             first = self._consumer.poll(seconds)
         if self._behind and time.monotonic() - self._told > _LAG_SECONDS:
             self._told = time.monotonic()
-            self._behind(self._topic, self.lag())
+            with suppress(BrokerError):  # what can't be asked now is told later
+                self._behind(self._topic, self.lag())
         if first is None:
             return []
         with _faults():
             rest = self._consumer.consume(most - 1, _LINGER) if most > 1 else []
         return [_received(message) for message in (first, *rest) if _is_good(message)]
+
+    def span(self, partition: int, start: int, end: int) -> Iterator[Received]:
+        """The messages of a partition from an offset up to, but not with, another.
+
+        Raises ``BrokerError`` where the cluster falls silent.
+        """
+        self.start_at({partition: start})
+        at = start
+        while at < end:
+            messages = self.read(_TOGETHER, _SPAN_SECONDS)
+            if not messages:
+                raise BrokerError(
+                    f"Kafka 未送回 {self._topic} 的訊息",
+                    f"Kafka does not give back the messages of {self._topic}",
+                )
+            at = messages[-1].offset + 1
+            yield from (message for message in messages if message.offset < end)
 
     def done(self, offsets: Mapping[int, int]) -> None:
         """Tell the group from where to go on. Losing that costs reading again, nothing else."""
@@ -283,14 +258,35 @@ class Reader:
             self._consumer.resume([TopicPartition(self._topic, p) for p in partitions])
 
     def lag(self) -> dict[int, int]:
-        """Messages not read yet, by partition read."""
+        """Messages not read yet, by partition read; where none was read, from where it begins.
+
+        Raises ``BrokerError``.
+        """
         behind = {}
         with _faults():
-            for place in self._consumer.position(self._consumer.assignment()):
+            places = self._consumer.position(self._consumer.assignment())
+        for place in places:
+            with _faults():
                 _, high = self._consumer.get_watermark_offsets(place, cached=True)
-                if high >= 0 and place.offset >= 0:
-                    behind[place.partition] = max(high - place.offset, 0)
+            at = place.offset
+            if at < 0 or high < 0:
+                low, high = self.bounds(place.partition, _LAG_SECONDS)
+                at = at if at >= 0 else self._start(place.partition, low, high)
+            behind[place.partition] = max(high - at, 0)
         return behind
+
+    def _start(self, partition: int, low: int, high: int) -> int:
+        """The offset of the first message that is read of a partition."""
+        if partition not in self._starts:  # from where the group is
+            with _faults():
+                (place,) = self._consumer.committed(
+                    [TopicPartition(self._topic, partition)], _LAG_SECONDS
+                )
+            self._starts[partition] = place.offset if place.offset >= 0 else BEGINNING
+        start = self._starts[partition]
+        if start == END:
+            start = self._starts[partition] = high
+        return max(start, low)
 
     def bounds(self, partition: int, patience: float = _FLUSH_SECONDS) -> tuple[int, int]:
         """The offsets of the first message that is kept and of the next to come.
@@ -326,7 +322,10 @@ class Reader:
     def _assign(self, consumer: Consumer, places: list[TopicPartition]) -> None:
         numbers = [place.partition for place in places]
         starts = self._taken(numbers) if self._taken and numbers else None
+        for number in numbers:
+            self._starts.pop(number, None)
         if starts is not None:
+            self._starts.update(starts)
             consumer.incremental_assign(
                 [TopicPartition(self._topic, number, starts[number]) for number in numbers]
             )
@@ -339,7 +338,8 @@ class Reader:
 def _received(message: Message) -> Received:
     topic, partition, offset = message.topic(), message.partition(), message.offset()
     assert topic is not None and partition is not None and offset is not None  # noqa: PT018, S101
-    return Received(topic, partition, offset, message.value() or b"")
+    _, stamp = message.timestamp()
+    return Received(topic, partition, offset, message.value() or b"", max(stamp, 0) / 1000)
 
 
 def _is_good(message: Message) -> bool:
@@ -377,10 +377,3 @@ def _unconfirmed(error: KafkaError | None) -> BrokerError:
 
 def _tell(error: KafkaError) -> None:
     _log.warning("kafka: %s", error.name())
-
-
-def _unreachable(cluster: Cluster, error: KafkaException) -> BrokerError:
-    return BrokerError(
-        f"無法連上 Kafka {cluster.bootstrap}（{error.args[0].name()}）",
-        f"Kafka at {cluster.bootstrap} can't be reached ({error.args[0].name()})",
-    )

@@ -88,7 +88,7 @@ class CheckingWorker:
             cluster, stream.topic("uploads"), group=stream.topic("validate"), member=member,
             taken=self._take, behind=metrics.lag,
         )  # fmt: skip
-        self._standing, self._recorded = recorded, stream.base
+        self._standing, self._recorded = recorded, stream.after
 
     def run(self, going: Callable[[], bool]) -> None:
         """Check until ``going`` says no. Raises ``BrokerError``."""

@@ -64,9 +64,9 @@ class Dispatcher:
     ) -> None:  # fmt: skip
         self._stream, self._metrics = stream, metrics
         metrics.leads("dispatch", False)
-        self._last = stream.base
+        self._last = stream.after
         self._window, self._ahead = window, Ahead(window)
-        self._standing, self._recorded = recorded, stream.base
+        self._standing, self._recorded = recorded, stream.after
         self._waits = self._leads = False
         self._sender = Sender(cluster)
         self._letters = DeadLetters(self._sender, stream, metrics)

@@ -36,7 +36,7 @@ from pipeline.stream.broker import Sender as Producer
 from pipeline.stream.following import Following, taken_of
 from pipeline.stream.messages import Claim, pack_claim, why_refused
 from pipeline.stream.objects import Objects
-from pipeline.stream.topics import Stream
+from pipeline.stream.topics import Stream, refuse_renewed
 from pipeline.stream.twins import First
 from pipeline.unpack import Payload
 from pipeline.upload_ids import new_upload_id, received_of, upload_id_of
@@ -102,6 +102,7 @@ class StreamDoor:
         if payload.refusal is None:
             self._objects.keep(claim.sha256, payload.data)
         offset = self._deliver(pack_claim(claim))
+        refuse_renewed(self._objects.layout, self._stream)  # else nobody hears of it
         if key is not None:
             first = self._following.repeats(offset, _PATIENCE)
         if first is None:

@@ -61,7 +61,7 @@ class Following:
     ) -> None:  # fmt: skip
         self._cluster, self._stream = cluster, stream
         self._outcomes, self._metrics = outcomes, metrics
-        self._committed, self._through = committed, stream.base
+        self._committed, self._through = committed, stream.after
         self._intake: _Intake | None = None
         self._begun: _Readers | None = None
         self._changed = Condition()

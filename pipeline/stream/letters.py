@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
+import polars as pl
+
 from pipeline.metrics import Metrics
-from pipeline.stream.broker import BrokerError, Cluster, Reader, Received, Sender
+from pipeline.store.read import Snapshot
+from pipeline.stream.broker import Cluster, Reader, Received, Sender
 from pipeline.stream.messages import Claim, PoisonError, pack, unpack
 from pipeline.stream.topics import Stream
 from pipeline.upload_ids import later_id
 
-_MOST: Final = 1_000
-_PATIENCE: Final = 30.0
+_UPLOADS: Final = pl.Schema({"upload_id": pl.String})
 
 _log = logging.getLogger(__name__)
 
@@ -48,34 +50,70 @@ class DeadLetters:
         self._sender.send(self._topic, 0, pack("dead", header, [value]))
 
 
-def failed_claims(cluster: Cluster, stream: Stream) -> Iterator[Claim]:
-    """The claims by which uploads that we failed on may be sent again, each once; there may be
-    some that were sent again since.
+@dataclass(frozen=True)
+class Poison:
+    """The letter about a message that nobody could read, and where that stands. ``number``: the
+    letter's offset; ``at``: when it was written, in seconds since 1970."""
 
-    An upload of which nothing was taken keeps its id; one that was taken in part gets another, the
-    same whenever it is asked for.
-    """
-    latest = dict[str, Claim]()
+    number: int
+    at: float
+    why: str
+    topic: str
+    partition: int
+    offset: int
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The letter about an upload that we failed on; of one that is ``partly`` so, some was taken.
+    ``number`` and ``at`` as in ``Poison``."""
+
+    number: int
+    at: float
+    why: str
+    claim: Claim
+    sequence: int
+    partly: bool = False
+
+    @property
+    def again(self) -> Claim:
+        """The claim by which it is sent again.
+
+        An upload of which nothing was taken keeps its id; one that was taken in part gets another,
+        the same whenever it is asked for.
+        """
+        upload_id = later_id(self.claim.upload_id) if self.partly else self.claim.upload_id
+        return replace(self.claim, upload_id=upload_id, repeats=None, again=self.claim.again + 1)
+
+
+def dead_letters(cluster: Cluster, stream: Stream) -> Iterator[Poison | Failed]:
+    """All of them, in order. Raises ``BrokerError``."""
     with Reader(cluster, stream.topic("dead")) as reader:
-        at, end = reader.bounds(0)
-        reader.start_at({0: at})
-        while at < end:
-            messages = reader.read(_MOST, _PATIENCE)
-            if not messages:
-                raise BrokerError("Kafka 沒有回應", "Kafka does not give the dead letters")
-            for message in messages:
-                at = message.offset + 1
-                for claim in _failed(message.value):
-                    latest[claim.twin] = claim
-    yield from latest.values()
+        yield from map(_letter, reader.span(0, *reader.bounds(0)))
 
 
-def _failed(value: bytes) -> Iterator[Claim]:
-    """The next claim of an upload that a letter tells of."""
+def unanswered(store_uri: str, letters: Iterable[Poison | Failed]) -> list[Failed]:
+    """Of uploads that we failed on and that were not taken since, the last letter about each.
+
+    Raises ``StoreUnusableError``.
+    """
+    last = {one.claim.twin: one for one in letters if isinstance(one, Failed)}
+    ids = [one.again.upload_id for one in last.values()]
+    uploads = Snapshot(store_uri, ("uploads",)).scan("uploads", _UPLOADS)
+    known = uploads.filter(pl.col("upload_id").is_in(ids)).select("upload_id").collect()
+    taken = set(known["upload_id"])
+    return [one for one in last.values() if one.again.upload_id not in taken]
+
+
+def _letter(message: Received) -> Poison | Failed:
+    number, at = message.offset, message.at
     try:
-        _, header, _ = unpack(value)
-        claim = Claim.of(header["claim"])
-    except (PoisonError, KeyError, TypeError):  # a letter about a message
-        return
-    upload_id = later_id(claim.upload_id) if header.get("partly") else claim.upload_id
-    yield replace(claim, upload_id=upload_id, repeats=None, again=claim.again + 1)
+        _, header, _ = unpack(message.value)
+        why = str(header["reason"])
+        if "claim" in header:
+            claim, partly = Claim.of(header["claim"]), bool(header.get("partly"))
+            return Failed(number, at, why, claim, int(header["sequence"]), partly)
+        place = (str(header["topic"]), int(header["partition"]), int(header["offset"]))
+        return Poison(number, at, why, *place)
+    except (PoisonError, KeyError, TypeError, ValueError):  # somebody else wrote here
+        return Poison(number, at, "no letter of ours", message.topic, message.partition, number)

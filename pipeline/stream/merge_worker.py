@@ -22,7 +22,7 @@ from pipeline.stream.partition import Made, Partition
 from pipeline.stream.parts import MARK, pack_part
 from pipeline.stream.routing import Share
 from pipeline.stream.standing import standing_of
-from pipeline.stream.states import PartitionStates
+from pipeline.stream.states import PartitionStates, folder_of, forget_others
 from pipeline.stream.topics import Stream
 
 MOST: Final = 1_000
@@ -55,6 +55,7 @@ class MergeWorker:
         self._merging = merging
         self._partitions: dict[int, Partition] = {}
         self._saved = time.monotonic()
+        forget_others(merging.folder, stream)
         self._sender = Sender(cluster)
         self._letters = DeadLetters(self._sender, stream, metrics)
         self._holds = Holds(cluster, stream, merging.policy)
@@ -164,10 +165,10 @@ class MergeWorker:
         standing, starts = standing_of(self._layout, self._stream), dict[int, int]()
         merging = self._merging
         for number in numbers:
+            folder = merging.folder / folder_of(self._stream, number)
             states = PartitionStates(
-                merging.folder / str(number), self._layout, self._stream, number, merging.buckets,
-                standing,
-            )  # fmt: skip
+                folder, self._layout, self._stream, number, merging.buckets, standing
+            )
             self._partitions[number] = Partition(
                 number, self._stream, states, merging.plans, merging.policy, merging.buckets
             )

@@ -19,7 +19,7 @@ class Objects:
     """The objects of one store, for any number of threads."""
 
     def __init__(self, layout: Layout) -> None:
-        self._layout = layout
+        self.layout = layout
         self._raw = layout.files.at("raw")
         self._folders = set[str]()
 
@@ -35,12 +35,12 @@ class Objects:
 
     def read(self, digest: str) -> bytes:
         """The bytes of a SHA-256. Raises ``KeyError``, ``StoreUnusableError`` where damaged."""
-        return read_upload(self._layout, bytes.fromhex(digest))
+        return read_upload(self.layout, bytes.fromhex(digest))
 
     def _have(self, folder: str) -> None:
         """Have a folder whose name lasts."""
         if folder not in self._folders:
             self._raw.at(folder).make()
             self._raw.sync_names([f"{folder}/"])
-            self._layout.files.sync_names()
+            self.layout.files.sync_names()
             self._folders.add(folder)

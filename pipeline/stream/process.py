@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
 
 from filelock import FileLock
 
-from pipeline.batches import Checker
+from pipeline.batches import Checker, plans_of
 from pipeline.errors import StoreUnusableError
 from pipeline.limits import LIMITS, Limits
 from pipeline.merge import MergePolicy
@@ -22,9 +20,11 @@ from pipeline.reference.kept import read_snapshot
 from pipeline.store.failures import write_failures
 from pipeline.store.layout import Layout, layout_of
 from pipeline.store.opening import config_of
-from pipeline.stream.broker import BrokerError, Cluster, Reader, make_topics
+from pipeline.stream.admin import make_topics
+from pipeline.stream.broker import Cluster
 from pipeline.stream.checking import CheckingWorker, Judge
 from pipeline.stream.dispatch import Dispatcher
+from pipeline.stream.losses import refuse_lost
 from pipeline.stream.merge_worker import MergeWorker, Merging
 from pipeline.stream.objects import Objects
 from pipeline.stream.receipt_folder import StreamReceipts
@@ -35,10 +35,8 @@ from pipeline.stream.vitals import Vitals
 from pipeline.stream.watch import Answers, watched
 from pipeline.stream.worker import Job, Stop, work
 from rules import load_plan
-from schemas import V2
 
 WINDOW = 20_000
-_LEADERLESS_SECONDS: Final = 20.0
 
 
 @dataclass(frozen=True)
@@ -74,36 +72,8 @@ def open_stream(options: Options) -> Stream:
     layout = layout_of(options.store_uri)
     stream = begin_stream(layout, prefix=options.prefix)
     make_topics(options.cluster, stream.topics, options.replicas)
-    _check_cluster(options.cluster, stream, standing_of(layout, stream).through)
+    refuse_lost(options.cluster, stream, standing_of(layout, stream))
     return stream
-
-
-def _check_cluster(cluster: Cluster, stream: Stream, through: int) -> None:
-    """Raise ``StoreUnusableError`` where the tables hold more than the cluster ever had: it is
-    another, or lost its data, and what is sent to it would count as known."""
-    if through == stream.base:
-        return
-    last = stream.base + _end_of_intake(cluster, stream)
-    if last < through:
-        raise StoreUnusableError(
-            f"資料表已有序號 {through}，Kafka 只到 {last}：不是這個資料庫的叢集，或資料已遺失；"
-            "請見 ops/RUNBOOK.md「Kafka is lost」",
-            f"The tables hold sequence {through}, Kafka ends at {last}: it isn't this store's "
-            "cluster, or it lost its data; see ops/RUNBOOK.md, Kafka is lost",
-        )
-
-
-def _end_of_intake(cluster: Cluster, stream: Stream) -> int:
-    """The offset of the next claim. Raises ``BrokerError``."""
-    until = time.monotonic() + _LEADERLESS_SECONDS
-    with Reader(cluster, stream.topic("intake")) as reader:
-        while True:
-            try:
-                return reader.bounds(0)[1]
-            except BrokerError:  # a topic that was made just now has no leader yet
-                if time.monotonic() > until:
-                    raise
-                time.sleep(0.2)
 
 
 def run_validate(options: Options, stop: Stop) -> None:
@@ -112,8 +82,8 @@ def run_validate(options: Options, stop: Stop) -> None:
     plan = load_plan()
     judge = Judge(
         Checker(
-            lambda version: plan if version is V2 else load_plan(version=version.number),
-            utf8=options.utf8, limits=options.limits, references=read_snapshot(layout),
+            plans_of(plan), utf8=options.utf8, limits=options.limits,
+            references=read_snapshot(layout),
         ),
         plan.hash, config_of(layout).buckets, options.policy,
     )  # fmt: skip

@@ -20,7 +20,7 @@ class Progress:
     """Follows the topic ``progress``."""
 
     def __init__(self, cluster: Cluster, stream: Stream) -> None:
-        self._through = stream.base
+        self._through = stream.after
         self._reader = Reader(cluster, stream.topic("progress"))
         self._reader.start_at_last(_LAST)
 

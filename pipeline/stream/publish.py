@@ -8,15 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-import polars as pl
-
 from pipeline.outcome import Channel, Mode
-from pipeline.store.read import Snapshot
 from pipeline.stream.broker import Cluster, Sender
-from pipeline.stream.letters import failed_claims
+from pipeline.stream.letters import dead_letters, unanswered
 from pipeline.stream.messages import Claim, pack_claim, why_refused
 from pipeline.stream.objects import Objects
-from pipeline.stream.topics import Stream
+from pipeline.stream.topics import Stream, refuse_renewed
 from pipeline.unpack import Payload
 from pipeline.upload_ids import upload_id_of
 
@@ -53,7 +50,8 @@ def publish(
 ) -> Iterable[str]:
     """Send uploads in order; gives the upload id of each once the cluster has it.
 
-    Raises ``StoreWriteError``, ``BrokerError``: what was given is sent, the rest may be sent again.
+    Raises ``StoreWriteError``, ``BrokerError``, and ``StoreUnusableError`` where the stream was
+    begun anew: what was given is sent, the rest may be sent again.
     """
     with ThreadPoolExecutor(_AT_ONCE, "archive") as pool:
         for lot in _lots(uploads):
@@ -65,6 +63,7 @@ def publish(
                 facts = {"upload_id": claim.upload_id}
                 _log.debug("published", extra={"facts": facts})
             sender.flush()
+            refuse_renewed(objects.layout, stream)  # else nobody hears of these
             yield from (claim.upload_id for claim in claims)
 
 
@@ -76,15 +75,11 @@ def publish_failed(
     Who asks twice sends it twice; the second claim changes nothing. Raises ``BrokerError`` and
     ``StoreUnusableError``.
     """
-    claims = list(failed_claims(cluster, stream))
-    uploads = Snapshot(store_uri, ("uploads",)).scan("uploads", pl.Schema({"upload_id": pl.String}))
-    ids = [claim.upload_id for claim in claims]
-    known = uploads.filter(pl.col("upload_id").is_in(ids)).select("upload_id").collect()
-    left = [claim for claim in claims if claim.upload_id not in set(known["upload_id"])]
-    for claim in left:
+    claims = [one.again for one in unanswered(store_uri, dead_letters(cluster, stream))]
+    for claim in claims:
         sender.send(stream.topic("intake"), 0, pack_claim(claim))
     sender.flush()
-    return [claim.upload_id for claim in left]
+    return [claim.upload_id for claim in claims]
 
 
 def _lots(uploads: Iterable[Payload]) -> Iterator[Sequence[Payload]]:

@@ -35,7 +35,7 @@ from pipeline.stream.receipt_folder import StreamReceipts
 from pipeline.stream.receipts import send_receipt
 from pipeline.stream.staging import Receipt, stage
 from pipeline.stream.standing import records_source, through_source, verdicts_source
-from pipeline.stream.topics import Stream
+from pipeline.stream.topics import Stream, refuse_renewed
 from pipeline.taipei import seconds_until
 
 MOST: Final = 1_000
@@ -103,7 +103,9 @@ class Recorder:
 
     def _record(self, going: Callable[[], bool]) -> None:
         patience = self._cluster.session_ms / 1000
+        refuse_renewed(self._layout, self._stream)  # nothing is taken from who records another
         with open_store(self._layout.uri, wait_seconds=patience, recording=True) as store:
+            refuse_renewed(self._layout, self._stream)
             facts = {"sequence": store.offset(through_source(self._stream))}
             _log.info("recording", extra={"facts": facts})
             with Recording(
@@ -149,7 +151,7 @@ class Recording:
         count = stream.partitions + stream.ways
         starts = {at: store.offset(verdicts_source(stream, at)) or 0 for at in range(count)}
         through = store.offset(through_source(stream))
-        self._gather = Gather[Item](range(count), stream.base if through is None else through)
+        self._gather = Gather[Item](range(count), stream.after if through is None else through)
         self._lowest = {at: Lowest(start) for at, start in starts.items()}
         self._records = dict[int, int]()
         self._staged, self._size, self._since = 0, 0, time.monotonic()

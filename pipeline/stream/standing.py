@@ -16,11 +16,13 @@ from pipeline.stream.topics import Stream
 @dataclass(frozen=True)
 class Standing:
     """``through``: the sequence up to which the tables hold everything; ``versions``: those of the
-    tables that belong together then; ``records``: by partition, from where its merge goes on."""
+    tables that belong together then; ``records`` and ``verdicts``: by partition, from where its
+    merge, and the recorder, go on."""
 
     through: int
     versions: Mapping[str, int]
     records: Mapping[int, int]
+    verdicts: Mapping[int, int]
 
 
 _AS_MADE: Final = dict.fromkeys(ALL_TABLES, 0)  # of a store that has no batch yet
@@ -53,7 +55,12 @@ def standing_of(layout: Layout, stream: Stream) -> Standing:
         partition: now.offset(records_source(stream, partition)) or 0
         for partition in range(stream.partitions)
     }
+    verdicts = {
+        partition: now.offset(verdicts_source(stream, partition)) or 0
+        for partition in range(stream.topics[stream.topic("verdicts")])
+    }
     batch, known = now.committed("uploads"), DeltaTables(layout).dataset("batches")
     rows = known.to_table(filter=pc.field("batch") <= batch).sort_by([("batch", "descending")])
     versions = dict(rows.slice(0, 1).to_pylist()[0]["versions"]) if len(rows) else _AS_MADE
-    return Standing(stream.base if through is None else through, versions, records)
+    through = stream.after if through is None else through
+    return Standing(through, versions, records, verdicts)

@@ -7,6 +7,7 @@ never of what others know. One that is behind the tables, or missing, is built f
 from __future__ import annotations
 
 import logging
+import shutil
 from pathlib import Path
 from typing import Final
 
@@ -66,6 +67,20 @@ class PartitionStates:
         """Let go of the files; what was put and not saved is forgotten."""
         for state in self._dbs.values():
             state.close()
+
+
+def folder_of(stream: Stream, partition: int) -> str:
+    """The folder of a partition's states, by its name among those of a worker."""
+    return stream.topic(str(partition))
+
+
+def forget_others(folder: Path, stream: Stream) -> None:
+    """Remove the states of other streams: those of one that was renewed may be ahead of the
+    tables."""
+    ours = {folder_of(stream, number) for number in range(stream.partitions)}
+    for other in folder.iterdir():
+        if other.is_dir() and other.name not in ours:
+            shutil.rmtree(other)
 
 
 def _opened(folder: Path, rows: StateRows, track: Track, tabled: Marker) -> StateDb:

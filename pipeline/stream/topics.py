@@ -18,15 +18,22 @@ RECEIPTS: Final = 8
 
 @dataclass(frozen=True)
 class Stream:
-    """A stream into one store. ``base``: the highest sequence the store had when it began.
+    """A stream into one store. ``base``: the sequence before that of its first claim.
 
-    ``ways`` and ``partitions`` are fixed: order and state depend on them.
+    ``ways`` and ``partitions`` are fixed: order and state depend on them. ``begun``: the sequence
+    up to which the tables held everything when it began, ``base`` where none is told.
     """
 
     base: int
     prefix: str = "nhi-"
     ways: int = WAYS
     partitions: int = PARTITIONS
+    begun: int | None = None
+
+    @property
+    def after(self) -> int:
+        """What it takes into the tables comes after this sequence."""
+        return self.base if self.begun is None else self.begun
 
     @property
     def topics(self) -> dict[str, int]:
@@ -75,6 +82,15 @@ def refuse_stream(layout: Layout) -> None:
         )
 
 
+def refuse_renewed(layout: Layout, stream: Stream) -> None:
+    """Raises ``StoreUnusableError`` where a store takes its uploads from another stream by now."""
+    if stream_of(layout) != stream:
+        raise StoreUnusableError(
+            "串流已重新開始，請重新啟動本程序",
+            "The stream was begun anew: start this process again",
+        )
+
+
 def begin_stream(layout: Layout, **fixed: object) -> Stream:
     """The stream into a store, made now if there is none; the store too.
 
@@ -87,5 +103,10 @@ def begin_stream(layout: Layout, **fixed: object) -> Stream:
         found = stream_of(layout)  # somebody else may have been first
         if found is None:
             found = Stream(committer.last_sequence, **fixed)  # type: ignore[arg-type]
-            layout.files.write(NAME, json.dumps(asdict(found)).encode())
+            fix_stream(layout, found)
     return found
+
+
+def fix_stream(layout: Layout, stream: Stream) -> None:
+    """Let a store that is held take its uploads from a stream, all at once and durably."""
+    layout.files.write(NAME, json.dumps(asdict(stream)).encode())

@@ -10,13 +10,11 @@ from __future__ import annotations
 from collections import deque
 from typing import Final, NamedTuple
 
-from pipeline.stream.broker import BrokerError, Cluster, Reader
+from pipeline.stream.broker import Cluster, Reader
 from pipeline.stream.messages import Claim, PoisonError, claim_of
 from pipeline.stream.topics import Stream
 
 REACH: Final = 500_000
-_MOST: Final = 10_000
-_PATIENCE: Final = 30.0
 
 
 class First(NamedTuple):
@@ -108,19 +106,8 @@ class Twins:
         recent = Recent(self._reach)
         with Reader(self._cluster, self._stream.topic("intake")) as reader:
             low, _ = reader.bounds(0)
-            at = max(low, offset - self._reach)
-            reader.start_at({0: at})
-            while at < offset:
-                messages = reader.read(_MOST, _PATIENCE)
-                if not messages:
-                    raise BrokerError(
-                        "Kafka 未送回已收件的清單",
-                        "Kafka does not give back the claims that were dispatched before",
-                    )
-                for message in messages:
-                    at = message.offset + 1
-                    if message.offset < offset:
-                        _note(recent, message.offset, message.value)
+            for message in reader.span(0, max(low, offset - self._reach), offset):
+                _note(recent, message.offset, message.value)
         return recent
 
 

@@ -21,7 +21,8 @@ from pipeline.held import decide_held
 from pipeline.outcome import Decision
 from pipeline.store.layout import layout_of
 from pipeline.store.store import open_store
-from pipeline.stream.broker import Cluster, Reader, Sender, make_topics
+from pipeline.stream.admin import make_topics
+from pipeline.stream.broker import Cluster, Reader, Sender
 from pipeline.stream.decider import Decider
 from pipeline.stream.process import Options, open_stream, run_merge, run_validate
 from pipeline.stream.recorder import Pace

@@ -24,6 +24,7 @@ from pipeline.metrics import Metrics
 from pipeline.run import RunOptions, run
 from pipeline.store.layout import layout_of
 from pipeline.store.verify import verify
+from pipeline.stream.admin import make_topics
 from pipeline.stream.broker import (
     MOST_MESSAGE_BYTES,
     BrokerError,
@@ -31,7 +32,6 @@ from pipeline.stream.broker import (
     Reader,
     Received,
     Sender,
-    make_topics,
 )
 from pipeline.stream.dispatch import MOST, Dispatcher
 from pipeline.stream.messages import pack, unpack
@@ -275,7 +275,7 @@ def test_states_that_are_lost_damaged_or_behind(kafka: Broker, host: Host, tmp_p
             house.wait_until_recorded(stop)
             house.end(merge, signal.SIGTERM if number else signal.SIGKILL)
             house.ended(merge)
-            data = folder / spoil / "official" / "data.mdb"
+            data = folder / f"{house.prefix}{spoil}" / "official" / "data.mdb"
             if number == 0:
                 data.unlink()
             elif number == 1:
