@@ -1,7 +1,8 @@
 """EDGE: logs as JSON lines on standard error, for whatever runs until it is stopped.
 
 What a line is about stands beside its message: ``extra={"facts": {"upload_id": …}}``. One upload id
-leads from the request through all workers to the commit; what a line tells is never personal.
+leads from the request through all workers to the commit, and to the upload's trace where there are
+traces; what a line tells is never personal.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from pipeline import traces
 from pipeline.taipei import TAIPEI
 
 
@@ -28,6 +30,8 @@ class JsonLines(logging.Formatter):
         else:
             said["message"] = text
             said |= getattr(record, "facts", {})
+        if trace := traces.trace_of(said.get("upload_id")):
+            said["trace_id"] = trace
         if record.exc_info:
             said["traceback"] = self.formatException(record.exc_info)
         return orjson.dumps(said).decode()
@@ -42,5 +46,5 @@ def log_as_json(level: int = logging.INFO) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    for noisy in ("uvicorn.error", "httpx", "asyncio"):
+    for noisy in ("uvicorn.error", "httpx", "asyncio", "urllib3"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -2,7 +2,8 @@
 
 The names are those of the contract, with the prefix ``nhi_upload_``. A service and the workers of a
 stream count the same things under the same names; of what a process never does it tells zero.
-Histograms carry an upload id as exemplar, where one upload stands for what was timed.
+Histograms carry an upload id as exemplar, of one that was there. What is timed as a stage of uploads
+is told to their traces, too.
 """
 
 from __future__ import annotations
@@ -21,11 +22,12 @@ import numpy as np
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.exposition import choose_encoder
 
+from pipeline import traces
 from pipeline.core import Processed
 from pipeline.outcome import Verdict
+from pipeline.traces import NOBODY, NOTHING_KNOWN, Stage, Uploads
 from pipeline.version import ENGINE
 
-Stage = Literal["take", "wait", "dispatch", "check", "merge", "record", "commit"]
 Job = Literal["dispatch", "validate", "merge", "record"]
 Letter = Literal["poison", "failed"]
 
@@ -99,17 +101,19 @@ class Metrics:
         )
 
     @contextmanager
-    def stage(self, stage: Stage, upload_id: str | None = None) -> Iterator[None]:
-        """Time what is done here as a stage; ``upload_id`` is an upload it was done to."""
-        began = time.perf_counter()
+    def stage(self, stage: Stage) -> Iterator[dict[str, Mapping[str, Any]]]:
+        """Time what is done here as a stage. Gives where to put the uploads it is done to, by id,
+        with what is known of each."""
+        began, uploads = time.perf_counter(), dict[str, Mapping[str, Any]]()
         try:
-            yield
+            yield uploads
         finally:
-            self.spent(stage, time.perf_counter() - began, upload_id)
+            self.spent(stage, time.perf_counter() - began, uploads)
 
-    def spent(self, stage: Stage, seconds: float, upload_id: str | None = None) -> None:
-        """A stage took so long; ``upload_id`` is an upload it was done to."""
-        self._stages.labels(stage).observe(seconds, _exemplar(upload_id))
+    def spent(self, stage: Stage, seconds: float, uploads: Uploads = NOBODY) -> None:
+        """A stage that was done to these uploads ended now, and took so long."""
+        self._stages.labels(stage).observe(seconds, _exemplar(next(iter(uploads), None)))
+        traces.tell(stage, uploads, seconds)
 
     def taken(self, sizes: Iterable[int]) -> None:
         """Uploads of these sizes in bytes got a ticket."""
@@ -156,9 +160,9 @@ class Metrics:
         """We failed on so many uploads."""
         self._failed.inc(uploads)
 
-    def committed(self, seconds: float) -> None:
-        """A commit that took so long has ended now."""
-        self.spent("commit", seconds)
+    def committed(self, seconds: float, upload_ids: Iterable[str]) -> None:
+        """A commit of these uploads that took so long has ended now."""
+        self.spent("commit", seconds, dict.fromkeys(upload_ids, NOTHING_KNOWN))
         self._commits.observe(seconds)
         self.last_commit = datetime.now(UTC)
         self._last_commit.set(self.last_commit.timestamp())
@@ -236,4 +240,7 @@ def content_type(accept: str) -> str:
 
 
 def _exemplar(upload_id: str | None) -> dict[str, str] | None:
-    return None if upload_id is None else {"upload_id": upload_id}
+    if upload_id is None:
+        return None
+    trace = traces.trace_of(upload_id)
+    return {"upload_id": upload_id} | ({"trace_id": trace} if trace else {})

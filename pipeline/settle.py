@@ -73,6 +73,12 @@ class Settled:
     redelivered: list[tuple[str, str]] = field(default_factory=list)
     failed: dict[int, Exception] = field(default_factory=dict)
 
+    @property
+    def rows(self) -> list[Row]:
+        """The rows of ``uploads``, but for those of redeliveries."""
+        merged = [row for part in self.parts for row in part.rows]
+        return merged + [row for _, _, row in self.refused]
+
 
 NOTHING: Final = Counts()
 

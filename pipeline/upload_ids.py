@@ -33,22 +33,21 @@ def least_upload_id(moment: datetime) -> str:
 
 def later_id(upload_id: str) -> str:
     """The id of the same thing, sent a millisecond later."""
-    moment = 0
-    for letter in upload_id[:MOMENT_LENGTH]:
-        moment = moment << 5 | _ALPHABET.index(letter)
-    later = moment + 1
-    return (
-        "".join(_ALPHABET[later >> 5 * at & 31] for at in reversed(range(MOMENT_LENGTH)))
-        + (upload_id[MOMENT_LENGTH:])
-    )
+    return _letters(number_of(upload_id) + (1 << _RANDOM_BITS))
 
 
 def received_of(upload_id: str) -> datetime:
     """The moment that an id tells, in UTC, to the millisecond."""
-    since = 0
-    for letter in upload_id[:MOMENT_LENGTH]:
-        since = since << 5 | _ALPHABET.index(letter)
+    since = number_of(upload_id) >> _RANDOM_BITS
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=since)
+
+
+def number_of(upload_id: str) -> int:
+    """An id as a number of 128 bits."""
+    number = 0
+    for letter in upload_id:
+        number = number << 5 | _ALPHABET.index(letter)
+    return number
 
 
 def is_upload_id(text: str) -> bool:
@@ -57,5 +56,8 @@ def is_upload_id(text: str) -> bool:
 
 
 def _written(moment: datetime, low: int) -> str:
-    number = int(moment.timestamp() * 1000) << _RANDOM_BITS | low
+    return _letters(int(moment.timestamp() * 1000) << _RANDOM_BITS | low)
+
+
+def _letters(number: int) -> str:
     return "".join(_ALPHABET[number >> shift & 31] for shift in range(5 * (LENGTH - 1), -1, -5))

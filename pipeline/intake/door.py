@@ -113,7 +113,7 @@ class Door:
 
         Raises ``DoorClosedError`` and ``KeyReusedError``; nothing was taken then.
         """
-        with self._metrics.stage("take"):
+        with self._metrics.stage("take") as uploads:
             if not self.is_open:
                 raise self._why_shut()
             if not self._waiting.has_room(len(payload.data)):
@@ -127,6 +127,8 @@ class Door:
                 comer.woken.wait()
             if not comer.done:
                 self._lead()
+            if comer.ticket and not comer.ticket.again:
+                uploads[comer.ticket.upload_id] = vars(sender)
         if comer.fault or not comer.ticket:
             raise comer.fault or trouble()
         return comer.ticket

@@ -26,6 +26,7 @@ from pipeline.intake.sitting import BATCH_BYTES, BATCH_UPLOADS, Sitting, Tainted
 from pipeline.intake.waiting import Waiting, Waits
 from pipeline.metrics import Backlog, Metrics
 from pipeline.store.store import Store
+from pipeline.traces import NOTHING_KNOWN
 
 COMMIT_SECONDS: Final = 60.0
 COMMIT_BYTES: Final = 256 << 20
@@ -224,7 +225,8 @@ class Settling:
     def _settle(self, sitting: Sitting, waits: list[Waits]) -> None:
         now = self._clock()
         for one in waits:
-            self._metrics.spent("wait", max(0, (now - one.taken.received_at).total_seconds()))
+            waited = max(0, (now - one.taken.received_at).total_seconds())
+            self._metrics.spent("wait", waited, {one.taken.upload_id: NOTHING_KNOWN})
         first = waits[0].taken.upload_id
         if first in self._alone:
             self._alone.discard(first)

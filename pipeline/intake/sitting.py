@@ -29,6 +29,7 @@ from pipeline.merge import MergePolicy
 from pipeline.metrics import Metrics
 from pipeline.settle import Settled, Settler
 from pipeline.store.store import Store
+from pipeline.traces import NOTHING_KNOWN
 from pipeline.unpack import Payload
 from rules.plan import Plan
 
@@ -116,7 +117,8 @@ class Sitting:
         Raises ``TaintedError``, or ``PipelineError`` and ``OSError`` where the machine fails.
         """
         taken = {one.taken.upload_id: one.taken for one in waits}
-        with self._metrics.stage("check"):
+        with self._metrics.stage("check") as uploads:
+            uploads |= dict.fromkeys(taken, NOTHING_KNOWN)
             payloads = {one.taken.upload_id: self._payload(one) for one in waits}
             read = {key: payload for key, payload in payloads.items() if payload is not None}
             envelopes = [taken[key].envelope for key in read]
@@ -129,8 +131,9 @@ class Sitting:
             _log.error("an upload can't be checked: %s", kind_and_place(fault))
         self.give_up(failed)
         try:
-            with self._metrics.stage("merge"):
+            with self._metrics.stage("merge") as uploads:
                 settled = self._settler.settle(checked)
+                uploads |= {str(row["upload_id"]): row for row in settled.rows}
         except (PipelineError, OSError):
             raise
         except Exception as fault:
@@ -211,7 +214,7 @@ class Sitting:
             began = time.monotonic()
             if finish is not None:
                 finish()
-                self._metrics.committed(time.monotonic() - began)
+                self._metrics.committed(time.monotonic() - began, ids)
             if ids:
                 self.log.mark_settled(number)
                 self._outcomes.committed(ids)
@@ -233,12 +236,10 @@ class Sitting:
 
     def _count(self, settled: Settled, new: Collection[str]) -> None:
         """What was told for the first time: settled again, it was counted already."""
+        self._metrics.answered(row for row in settled.rows if row["upload_id"] in new)
         for part in settled.parts:
-            rows = [row for row in part.rows if row["upload_id"] in new]
-            self._metrics.answered(rows)
-            if rows:
+            if any(row["upload_id"] in new for row in part.rows):
                 self._metrics.processed(part.processed)
-        self._metrics.answered(row for one, _, row in settled.refused if one.upload_id in new)
 
     def _warn_of_other_plans(self, waiting: Sequence[Taken]) -> None:
         others = sum(one.plan != self._means.plan.hash for one in waiting)

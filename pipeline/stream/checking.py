@@ -138,8 +138,9 @@ class CheckingWorker:
     def _check(self, uploads: Sequence[_Upload]) -> None:
         if not uploads:
             return
-        with self._metrics.stage("check", uploads[0].claim.upload_id):
+        with self._metrics.stage("check") as checked:
             self._check_together(uploads)
+            checked |= {one.claim.upload_id: vars(one.claim) for one in uploads}
         self._metrics.taken(one.claim.size for one in uploads)
 
     def _check_together(self, uploads: Sequence[_Upload]) -> None:

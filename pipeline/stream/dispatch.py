@@ -10,7 +10,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from pipeline.metrics import Metrics
 from pipeline.stream.broker import Cluster, Reader, Received, Sender
@@ -93,12 +93,13 @@ class Dispatcher:
         self._keep_to_the_window()
         messages = self._reader.read(MOST, _WAIT_SECONDS)
         if messages:
-            with self._metrics.stage("dispatch"):
-                self._dispatch(messages)
+            with self._metrics.stage("dispatch") as uploads:
+                uploads |= self._dispatch(messages)
             self._metrics.dispatched(self._last)
 
-    def _dispatch(self, messages: Sequence[Received]) -> None:
-        size = 0
+    def _dispatch(self, messages: Sequence[Received]) -> dict[str, dict[str, Any]]:
+        """What messages claim to its ways; gives the claims, by upload id."""
+        size, claims = 0, dict[str, dict[str, Any]]()
         for message in messages:
             self._last = self._stream.sequence_of(message.offset)
             try:
@@ -115,9 +116,9 @@ class Dispatcher:
             self._ahead.add(self._last, claim.size)
             size += claim.size
             repeats = (first.upload_id, self._stream.sequence_of(first.offset)) if first else None
-            header = replace(claim, repeats=repeats).header()
-            way = self._stream.way_of(self._last)
-            self._send(way, pack(CLAIM, header | {"sequence": self._last}))
+            header = replace(claim, repeats=repeats).header() | {"sequence": self._last}
+            self._send(self._stream.way_of(self._last), pack(CLAIM, header))
+            claims[claim.upload_id] = header
             facts = {"upload_id": claim.upload_id, "sequence": self._last}
             _log.debug("dispatched", extra={"facts": facts})
             if size > MOST_BYTES:
@@ -125,6 +126,7 @@ class Dispatcher:
                 size = 0
         self._mark()
         self._reader.done({0: messages[-1].offset + 1})
+        return claims
 
     def _mark(self) -> None:
         """Marks behind what was sent, once the cluster has that: they must not be there alone."""

@@ -79,7 +79,7 @@ class StreamDoor:
         Raises ``DoorClosedError`` and ``KeyReusedError``; nothing was taken then, or it is not
         known: whoever has a key sends it again and gets the one ticket.
         """
-        with self._metrics.stage("take"):
+        with self._metrics.stage("take") as uploads:
             shut = self._why_shut()
             if shut is not None:
                 raise shut
@@ -89,6 +89,7 @@ class StreamDoor:
             except (OSError, PipelineError) as error:
                 raise self._trouble(error) from error
             if first is None:
+                uploads[claim.upload_id] = vars(claim)
                 return Ticket(claim.upload_id, claim.received_at)
             if not first.same:
                 raise KeyReusedError

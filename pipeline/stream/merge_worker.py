@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from pipeline.merge import MergePolicy
 from pipeline.metrics import Metrics
@@ -54,6 +54,7 @@ class MergeWorker:
         self._layout = layout
         self._merging = merging
         self._partitions: dict[int, Partition] = {}
+        self._merged = dict[str, Mapping[str, Any]]()
         self._saved = time.monotonic()
         forget_others(merging.folder, stream)
         self._sender = Sender(cluster)
@@ -83,7 +84,7 @@ class MergeWorker:
         """
         messages = self._reader.read(MOST, _ASKING_SECONDS if self._asking else _WAIT_SECONDS)
         if messages or self._asking:
-            with self._metrics.stage("merge"):
+            with self._metrics.stage("merge") as self._merged:
                 self._merge(messages)
         if time.monotonic() - self._saved > SAVE_SECONDS:
             self._save()
@@ -149,8 +150,9 @@ class MergeWorker:
     def _send(self, partition: Partition, made: Made) -> None:
         topic = self._stream.topic("verdicts")
         self._sender.send(topic, partition.number, pack_part(made.part, made.low))
-        for sequence, claim in made.failed:
-            self._letters.failed(claim, sequence, "records that don't parse alone", partly=True)
+        self._merged |= {claim.upload_id: vars(claim) for claim in made.claims.values()}
+        for sequence in made.part.failed:
+            self._letters.failed(made.claims[sequence], sequence, "records that don't parse alone", partly=True)
 
     def _save(self) -> None:
         """What was sent is with the cluster: let the states last."""

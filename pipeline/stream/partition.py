@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 from pipeline.merge import MergePolicy
 from pipeline.stream.gather import Gather, Step
@@ -23,8 +23,8 @@ class Made:
 
     part: Part
     low: int
-    failed: tuple[tuple[int, Claim], ...] = ()
-    """Sequences and claims of uploads whose records here were lost on us."""
+    claims: Mapping[int, Claim] = field(default_factory=dict)
+    """Of the uploads that had records here, by sequence."""
 
 
 class Partition:
@@ -110,7 +110,7 @@ class Partition:
             low = self._lowest.finished(part.through)
             self._at = (low, part.through)
             if part.through > self._states.sent:
-                yield Made(part, low, tuple((at, self._claims[at]) for at in part.failed))
+                yield Made(part, low, self._claims)
 
     def _of_states_behind(self, step: Step[Share]) -> Step[Share]:
         """A step without what a state has merged before: states are saved one after the other."""

@@ -33,7 +33,7 @@ from pipeline.stream.parts import CHECKED, MARK, PART, Checked, checked_of, part
 from pipeline.stream.progress import tell_progress
 from pipeline.stream.receipt_folder import StreamReceipts
 from pipeline.stream.receipts import send_receipt
-from pipeline.stream.staging import Receipt, stage
+from pipeline.stream.staging import Receipt, Row, stage
 from pipeline.stream.standing import records_source, through_source, verdicts_source
 from pipeline.stream.topics import Stream, refuse_renewed
 from pipeline.taipei import seconds_until
@@ -154,7 +154,7 @@ class Recording:
         self._gather = Gather[Item](range(count), stream.after if through is None else through)
         self._lowest = {at: Lowest(start) for at, start in starts.items()}
         self._records = dict[int, int]()
-        self._staged, self._size, self._since = 0, 0, time.monotonic()
+        self._staged, self._size, self._since = list[str](), 0, time.monotonic()
         self._committing: Future[None] | None = None
         self._thread = ThreadPoolExecutor(1, "commit")
         self._sender = Sender(cluster)
@@ -179,12 +179,12 @@ class Recording:
             self._size += len(message.value)
         steps = list(self._gather.steps())
         for step in steps:
-            with self._metrics.stage("record"):
-                self._stage(step)
+            with self._metrics.stage("record") as uploads:
+                uploads |= self._stage(step)
         if steps:
             tell_progress(self._sender, self._stream, self._gather.after)
             self._metrics.recorded(self._gather.after)
-            self._metrics.uncommitted(self._staged)
+            self._metrics.uncommitted(len(self._staged))
             self._sender.flush()
         self._commit_if_due()
 
@@ -223,7 +223,7 @@ class Recording:
             lowest.read(message.offset, 0)
 
     def _stage(self, step: Step[Item]) -> None:
-        checked, parts = list[tuple[int, Checked]](), list[Part]()
+        checked, parts, recorded = list[tuple[int, Checked]](), list[Part](), dict[str, Row]()
         if any(isinstance(item, Checked) and item.decision for _, _, item in step.items):
             self._settle(step.after)  # rows are replaced that are in the tables
         for sequence, way, item in step.items:
@@ -239,12 +239,14 @@ class Recording:
             self._metrics.receipted(receipt.row, receipt.findings)
             facts = {name: receipt.row[name] for name in ("upload_id", "sequence", "status")}
             _log.debug("recorded", extra={"facts": facts})
-        self._staged += len(checked)
+            recorded[receipt.row["upload_id"]] = receipt.row
+        self._staged += [one.row["upload_id"] for _, one in checked]
+        return recorded
 
     def _commit_if_due(self) -> None:
         if self._committing is not None and self._committing.done():
             self._wait()
-        full = self._staged >= self._pace.uploads or self._size >= self._pace.size
+        full = len(self._staged) >= self._pace.uploads or self._size >= self._pace.size
         if full:  # more is not taken before there is room
             self._wait()
         due = time.monotonic() - self._since >= self._pace.seconds
@@ -256,7 +258,7 @@ class Recording:
     def _begin_commit(self, through: int) -> Callable[[], None] | None:
         """Freeze what is staged, which is up to a sequence; gives what commits it, if anything."""
         finish = self._store.begin_commit(self._offsets(through))
-        staged, self._staged, self._size = self._staged, 0, 0
+        staged, self._staged, self._size = self._staged, [], 0
         self._since = time.monotonic()
         if finish is None:
             return None
@@ -264,8 +266,9 @@ class Recording:
         return partial(self._commit, finish, staged, through, told)
 
     def _commit(
-        self, finish: Callable[[], int], uploads: int, through: int, told: Sequence[Receipt]
-    ) -> None:
+        self, finish: Callable[[], int], uploads: Sequence[str], through: int,
+        told: Sequence[Receipt],
+    ) -> None:  # fmt: skip
         """Commit, and tell of it."""
         publish = self._receipts.prepare(told) if self._receipts and told else None
         began = time.monotonic()
@@ -273,9 +276,9 @@ class Recording:
         seconds = time.monotonic() - began
         if publish is not None:
             publish()
-        self._metrics.committed(seconds)
-        self._metrics.uncommitted(self._staged)
-        facts = {"uploads": uploads, "sequence": through, "seconds": round(seconds, 3)}
+        self._metrics.committed(seconds, uploads)
+        self._metrics.uncommitted(len(self._staged))
+        facts = {"uploads": len(uploads), "sequence": through, "seconds": round(seconds, 3)}
         _log.info("committed", extra={"facts": facts})
 
     def _wait(self) -> None:

@@ -32,6 +32,8 @@ def create_app(house: House) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        # FastAPI's own tells paths and queries, which may name a visit or a person.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
         generate_unique_id_function=lambda route: route.name,
         middleware=[
             Middleware(SecurityHeaders, doorway=house.doorway),

@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from pipeline import traces
 from pipeline.errors import kind_and_place
 from pipeline.web.problems import Problem, problem_response
 
@@ -45,7 +46,9 @@ class Requests:
             return
         if scope["method"] == "HEAD":  # as GET; the server leaves the body out
             scope = {**scope, "method": "GET"}
-        facts: dict[str, Any] = {"request": _id_for(Headers(scope=scope)), "status": 0}
+        headers = Headers(scope=scope)
+        facts: dict[str, Any] = {"request": _id_for(headers), "status": 0}
+        traces.came_with.set(headers.get("traceparent"))
         scope[_FACTS] = facts
         started = time.perf_counter()
 

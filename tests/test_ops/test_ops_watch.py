@@ -98,7 +98,7 @@ def test_exemplars_are_told_to_who_understands_them(
     watching: tuple[str, Metrics, Vitals],
 ) -> None:
     url, metrics, _ = watching
-    metrics.spent("check", 0.3, UPLOAD)
+    metrics.spent("check", 0.3, {UPLOAD: {}})
     status, kind, body = asked(f"{url}/metrics", OPEN_METRICS)
     assert (status, kind.split(";")[0]) == (200, "application/openmetrics-text")
     (line,) = [one for one in body.splitlines() if UPLOAD in one]
