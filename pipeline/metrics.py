@@ -2,8 +2,8 @@
 
 The names are those of the contract, with the prefix ``nhi_upload_``. A service and the workers of a
 stream count the same things under the same names; of what a process never does it tells zero.
-Histograms carry an upload id as exemplar, of one that was there. What is timed as a stage of uploads
-is told to their traces, too.
+Histograms carry the id of an upload as exemplar, of one that was there. A stage that is timed is
+told to the traces of its uploads, too.
 """
 
 from __future__ import annotations

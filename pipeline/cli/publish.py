@@ -58,6 +58,7 @@ def command(
     from pipeline.stream.objects import Objects
     from pipeline.stream.process import Options, open_stream
     from pipeline.stream.publish import How, publish, publish_failed
+    from pipeline.traces import traced
 
     uri = store_uri_of(store_uri, settings)
     cluster = cluster_of(bootstrap, settings)
@@ -70,7 +71,8 @@ def command(
     try:
         uploads = (u for file in find_files(sources) for u in read_uploads(file, settings.limits))
         objects, sender = Objects(layout_of(uri)), Sender(cluster)
-        count = sum(1 for _ in publish(uploads, how, objects, sender, stream))
+        with traced("publish"):
+            count = sum(1 for _ in publish(uploads, how, objects, sender, stream))
     except SourceMissingError as missing:
         raise click.UsageError(str(missing)) from None
     click.echo(f"已送出 published: {count}")

@@ -195,6 +195,7 @@ def _serve(
 ) -> int:
     from pipeline.cli.cold_start import compile_if_cold
     from pipeline.json_log import log_as_json
+    from pipeline.traces import traced
     from pipeline.web.server import Listening, listen
 
     try:
@@ -205,7 +206,7 @@ def _serve(
         ) from None
     compile_if_cold()
     log_as_json(logging.DEBUG if settings.debug else logging.INFO)
-    with listening.socket:
+    with listening.socket, traced("serve"):
         return _open_and_serve(settings, serving, listening)
 
 

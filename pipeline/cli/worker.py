@@ -80,7 +80,7 @@ def validate(
         replicas=replicas, window=window, utf8=settings.allow_utf8, limits=settings.limits,
         watch=_watch(metrics_host, metrics_port),
     )  # fmt: skip
-    return _run(run_validate, options, settings)
+    return _run("validate", run_validate, options, settings)
 
 
 @command.command("merge", short_help="合併與寫入 merge and record")
@@ -139,23 +139,27 @@ def merge(
         watch=_watch(metrics_host, metrics_port), utf8=settings.allow_utf8, limits=settings.limits,
         receipts=receipts, states=state,
     )  # fmt: skip
-    return _run(run_merge, options, settings)
+    return _run("merge", run_merge, options, settings)
 
 
 def _watch(host: str, port: int | None) -> tuple[str, int] | None:
     return None if port is None else (host, port)
 
 
-def _run(job: Callable[[Options, Stop], None], options: Options, settings: Settings) -> int:
+def _run(
+    role: str, job: Callable[[Options, Stop], None], options: Options, settings: Settings
+) -> int:
     """Run a job until SIGTERM or SIGINT."""
     from pipeline.cli.cold_start import compile_if_cold
     from pipeline.json_log import log_as_json
     from pipeline.stream.worker import Stop
+    from pipeline.traces import traced
 
     log_as_json(logging.DEBUG if settings.debug else logging.INFO)
     compile_if_cold()
     stop = Stop()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: stop.stop())
-    job(options, stop)
+    with traced(role):
+        job(options, stop)
     return 0

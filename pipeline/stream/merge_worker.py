@@ -152,7 +152,8 @@ class MergeWorker:
         self._sender.send(topic, partition.number, pack_part(made.part, made.low))
         self._merged |= {claim.upload_id: vars(claim) for claim in made.claims.values()}
         for sequence in made.part.failed:
-            self._letters.failed(made.claims[sequence], sequence, "records that don't parse alone", partly=True)
+            claim, why = made.claims[sequence], "records that don't parse alone"
+            self._letters.failed(claim, sequence, why, partly=True)
 
     def _save(self) -> None:
         """What was sent is with the cluster: let the states last."""

@@ -222,7 +222,8 @@ class Recording:
             self._letters.poison(message, poison)
             lowest.read(message.offset, 0)
 
-    def _stage(self, step: Step[Item]) -> None:
+    def _stage(self, step: Step[Item]) -> dict[str, Row]:
+        """Stage what a step brings and send its receipts; gives the rows, by upload id."""
         checked, parts, recorded = list[tuple[int, Checked]](), list[Part](), dict[str, Row]()
         if any(isinstance(item, Checked) and item.decision for _, _, item in step.items):
             self._settle(step.after)  # rows are replaced that are in the tables
