@@ -40,6 +40,4 @@ def health_of(tables: KeptTables, settling: SettlingHealth) -> Health:
     total, _, free = shutil.disk_usage(layout.disk) if layout.disk else (0, 0, 0)
     moments = tables.snapshot("batches").scan("batches", _BATCHES).select("committed_at")
     last = moments.max().collect().item() if moments.limit(1).collect().height else None
-    return Health(
-        settling, last, free, total, load_plan().hash, ENGINE, tuple(loaded(layout))
-    )
+    return Health(settling, last, free, total, load_plan().hash, ENGINE, tuple(loaded(layout)))

@@ -12,6 +12,9 @@ from deltalake.exceptions import DeltaError
 
 from pipeline.errors import StoreWriteError
 
+OF_MACHINE: Final = (OSError, DeltaError, sqlite3.OperationalError)
+"""What is raised where a disk, or object storage, fails."""
+
 _LAID_OUT: Final = re.compile(r"(?:\x1b\[[0-9;]*m|↳|\s)+")
 
 
@@ -20,8 +23,8 @@ def write_failures() -> Iterator[None]:
     """Say what to do when the disk is full, read-only, or otherwise gives up."""
     try:
         yield
-    except (OSError, DeltaError, sqlite3.OperationalError) as error:
-        told = _plain(error)
+    except OF_MACHINE as error:
+        told = plainly(error)
         raise StoreWriteError(
             f"資料庫無法寫入（{told}）。請清出磁碟空間或修正權限後再執行一次；"
             "資料仍是這一批之前或之後的完整狀態",
@@ -39,6 +42,7 @@ def commit_failed() -> StoreWriteError:
     )
 
 
-def _plain(error: Exception) -> str:
-    """What went wrong in one line: delta-rs lays its errors out as coloured trees."""
-    return _LAID_OUT.sub(" ", str(error)).strip()
+def plainly(error: Exception) -> str:
+    """What went wrong in one line: delta-rs lays its errors out as coloured trees, obstore appends
+    what it is made of."""
+    return _LAID_OUT.sub(" ", str(error).partition("Debug source:")[0]).strip()

@@ -22,6 +22,7 @@ from urllib.parse import unquote, urlsplit
 from filelock import FileLock, Timeout
 
 from pipeline.errors import StoreBusyError, StoreUnusableError
+from pipeline.store.failures import plainly
 from pipeline.store.files import Files, LocalFiles
 from schemas.tables import Track
 
@@ -111,6 +112,11 @@ def read_config(layout: Layout, *, older: bool = False) -> StoreConfig | None:
         raise StoreUnusableError(
             f"{layout.uri} 是檔案，不是資料庫的資料夾，請確認 --store",
             f"{layout.uri} is a file, not the folder of a store; check --store",
+        ) from error
+    except OSError as error:
+        raise StoreUnusableError(
+            f"{layout.uri} 無法讀取（{plainly(error)}），請確認 --store、權限與連線設定",
+            f"{layout.uri} can't be read ({plainly(error)}); check --store, rights and connection",
         ) from error
     except (ValueError, TypeError) as error:
         raise StoreUnusableError(

@@ -5,13 +5,15 @@ Endpoint, region and credentials are the usual ``AWS_…`` of the environment. T
 stands for the lock and the links of a disk; an object is there whole or not at all as it is.
 
 Data files are created too, never overwritten: a request that was given up and arrives late after
-all can't touch what a commit names.
+all can't touch what a commit names. What creates an object leaves its mark on it, so a request that
+took effect, but was not answered and sent again, is known as one's own.
 """
 
 from __future__ import annotations
 
 import io
 import os
+import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,7 +29,8 @@ from obstore.store import S3Store
 if TYPE_CHECKING:
     from obstore.store import RetryConfig
 
-_TRIES: Final[RetryConfig] = {"max_retries": 5, "retry_timeout": timedelta(seconds=30)}
+_ATTEMPT: Final = "attempt"  # x-amz-meta-attempt
+_TRIES: Final[RetryConfig] = {"max_retries": 10, "retry_timeout": timedelta(seconds=30)}
 
 
 @dataclass(frozen=True)
@@ -68,8 +71,16 @@ class S3Files:
             obstore.put(self._store, self._key(name), data)
 
     def create(self, name: str, data: bytes) -> None:
-        with _os_errors():
-            obstore.put(self._store, self._key(name), data, mode="create", use_multipart=False)
+        token = secrets.token_hex(8)
+        try:
+            with _os_errors():
+                obstore.put(
+                    self._store, self._key(name), data, attributes={_ATTEMPT: token},
+                    mode="create", use_multipart=False,
+                )  # fmt: skip
+        except FileExistsError:
+            if self._attempt(name) != token:  # else a second try has found what the first one made
+                raise
 
     @contextmanager
     def writing(self, name: str) -> Iterator[BinaryIO]:
@@ -114,6 +125,12 @@ class S3Files:
 
     def filesystem(self) -> fs.FileSystem:
         return fs.SubTreeFileSystem(self._path("").rstrip("/"), _arrow(_endpoint()))
+
+    def _attempt(self, name: str) -> str | None:
+        """What marks the attempt that created a file."""
+        with _os_errors():
+            found = obstore.get(self._store, self._key(name), options={"head": True})
+            return found.attributes.get(_ATTEMPT)
 
     @property
     def _store(self) -> S3Store:

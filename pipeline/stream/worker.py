@@ -1,7 +1,7 @@
 """The processes of a stream: what each runs, until it is told to stop.
 
-Where Kafka goes away, or a commit fails, what was under way is let go and begun anew from what the
-cluster and the tables have; nothing was acknowledged.
+Where Kafka or the storage goes away, or a commit fails, what was under way is let go and begun anew
+from what the cluster and the tables have; nothing was acknowledged.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Final, Protocol
 from pipeline.errors import PipelineError, kind_and_place
 from pipeline.metrics import Job as Name
 from pipeline.metrics import Metrics
+from pipeline.store.failures import OF_MACHINE
 from pipeline.stream.vitals import Vitals
 
 _log = logging.getLogger(__name__)
@@ -91,8 +92,8 @@ def _keep(
         vitals.begins(name)
         try:
             make().run(going)
-        except PipelineError as fault:
-            _log.error("%s: %s; again in %.1f s", name, fault.message_en, pause)
+        except (PipelineError, *OF_MACHINE) as fault:
+            _log.error("%s: %s; again in %.1f s", name, _told(fault), pause)
             metrics.began_anew(name)
             vitals.begins(name)
             stop.pause(pause)
@@ -102,3 +103,8 @@ def _keep(
             _log.error("%s: a fault of ours: %s", name, kind_and_place(fault))
             stop.fault = fault
             stop.stop()
+
+
+def _told(fault: Exception) -> str:
+    """A fault that passes, in words that tell nothing of a patient."""
+    return fault.message_en if isinstance(fault, PipelineError) else kind_and_place(fault)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import http.client
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from random import Random
@@ -16,7 +16,7 @@ from threading import Lock, Thread
 from typing import Final
 from urllib.parse import urlsplit
 
-_TROUBLES: Final = {
+TROUBLES: Final = {
     "late": 6, "cut off before": 2, "cut off after": 2, "500 before": 2, "500 after": 2,
     "slow down": 3, "half an answer": 1,
 }  # fmt: skip
@@ -27,14 +27,17 @@ Answer = tuple[int, list[tuple[str, str]], bytes]
 
 
 class Way(ThreadingHTTPServer):
-    """The way to an endpoint. ``share``: of requests that get into trouble; ``happened`` counts
-    requests, and troubles by their name and the request's method."""
+    """The way to an endpoint. ``share``: of requests that get into trouble, each of a kind as often
+    as ``troubles`` says; ``happened`` counts requests, and troubles by name and method."""
 
     daemon_threads = True
 
-    def __init__(self, endpoint: str, seed: int, share: float) -> None:
+    def __init__(
+        self, endpoint: str, seed: int, share: float, troubles: Mapping[str, int] = TROUBLES
+    ) -> None:
         super().__init__(("127.0.0.1", 0), _Request)
-        self.to, self.share, self.happened = urlsplit(endpoint).netloc, share, Counter[str]()
+        self.to, self.happened = urlsplit(endpoint).netloc, Counter[str]()
+        self._share, self._troubles = share, troubles
         self._random, self._lock = Random(seed), Lock()
 
     @property
@@ -46,9 +49,9 @@ class Way(ThreadingHTTPServer):
         """What happens to the next request, and how late it is."""
         with self._lock:
             self.happened["requests"] += 1
-            if self._random.random() >= self.share:
+            if self._random.random() >= self._share:
                 return "", 0.0
-            (name,) = self._random.choices(list(_TROUBLES), list(_TROUBLES.values()))
+            (name,) = self._random.choices(list(self._troubles), list(self._troubles.values()))
             self.happened[f"{name} {method}"] += 1
             return name, self._random.uniform(0, _LATEST_SECONDS) if name == "late" else 0.0
 
@@ -60,8 +63,13 @@ class _Request(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: Way
 
-    def do_GET(self) -> None:
-        """As every method."""
+    def __getattr__(self, name: str) -> Callable[[], None]:
+        """What serves a method of HTTP: all alike."""
+        if name.startswith("do_"):
+            return self._serve
+        raise AttributeError(name)
+
+    def _serve(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         trouble, seconds = self.server.trouble(self.command)
         time.sleep(seconds)
@@ -73,8 +81,6 @@ class _Request(BaseHTTPRequestHandler):
             self.close_connection = True
         else:
             self._pass(body, trouble)
-
-    do_PUT = do_HEAD = do_POST = do_DELETE = do_GET
 
     def _pass(self, body: bytes, trouble: str) -> None:
         """Have it done, whatever is answered."""
@@ -116,9 +122,11 @@ class _Request(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def faulty(endpoint: str, seed: int, share: float) -> Iterator[Way]:
+def faulty(
+    endpoint: str, seed: int, share: float, troubles: Mapping[str, int] = TROUBLES
+) -> Iterator[Way]:
     """A way that leads to an endpoint while it is open."""
-    with Way(endpoint, seed, share) as way:
+    with Way(endpoint, seed, share, troubles) as way:
         Thread(target=way.serve_forever, daemon=True).start()
         try:
             yield way

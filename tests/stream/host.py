@@ -12,12 +12,14 @@ import logging
 import os
 import signal
 import sys
+import time
 import traceback
 from pathlib import Path
 from typing import Any
 
 from crash.faults import Fault, arm
 
+from pipeline.store.failures import OF_MACHINE
 from pipeline.stream.broker import Cluster
 from pipeline.stream.process import Options, run_merge, run_validate
 from pipeline.stream.recorder import Pace
@@ -25,6 +27,7 @@ from pipeline.stream.worker import Stop
 from rules import load_plan
 
 FAULT = 70
+_PAUSE_SECONDS = 0.5
 JOBS = {"validate": run_validate, "merge": run_merge}
 
 
@@ -39,19 +42,24 @@ def _work(asked: dict[str, Any]) -> int:
         _spoil(asked["store"], Fault(*asked["fault"]))
     form = f"%(asctime)s {asked['kind']} {os.getpid()} %(levelname)s %(name)s %(message)s"
     logging.basicConfig(level=logging.INFO, format=form, stream=sys.stderr)
-    stop = Stop()
-    signal.signal(signal.SIGTERM, lambda *_: stop.stop())
     options = Options(
         Cluster(asked["bootstrap"], {}, asked["session_ms"]), asked["store"], asked["member"],
         asked["prefix"], window=asked["window"], pace=Pace(asked["commit_seconds"]),
         states=Path(asked["states"]),
     )  # fmt: skip
-    try:
-        JOBS[asked["kind"]](options, stop)
-    except BaseException:
-        traceback.print_exc()
-        return FAULT
-    return 0
+    while True:
+        stop = Stop()
+        signal.signal(signal.SIGTERM, lambda *_, stop=stop: stop.stop())
+        try:
+            JOBS[asked["kind"]](options, stop)
+        except OF_MACHINE as fault:  # at the start; who watches a worker starts it again
+            logging.error("%s; started again", type(fault).__name__)
+            time.sleep(_PAUSE_SECONDS)
+        except BaseException:
+            traceback.print_exc()
+            return FAULT
+        else:
+            return 0
 
 
 def _spoil(store: str, fault: Fault) -> None:

@@ -3,6 +3,7 @@ only comes of a batch, whoever hangs or fails where."""
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -31,6 +32,7 @@ from pipeline.store.opening import open_tables
 from pipeline.store.s3 import S3Files
 from pipeline.store.store import open_store
 from pipeline.store.vacuum import vacuum
+from tests.s3.faulty import faulty
 from tests.s3.racing import Recorder, commit_versions, create_files
 from tests.s3.server import bucket
 
@@ -135,6 +137,20 @@ def test_one_of_many_creates(store: str) -> None:
         won = list(pool.map(create, range(24)))
     assert won.count(True) == 1
     assert files.read("one") == str(won.index(True)).encode()
+
+
+def test_what_was_made_and_not_answered_is_known_as_ones_own(
+    store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endpoint, files = os.environ["AWS_ENDPOINT_URL"], layout_of(store).files
+    with faulty(endpoint, 5, 0.3, {"cut off after": 1, "500 after": 1}) as way:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", way.endpoint)
+        for number in range(20):
+            files.create(str(number), b"")
+        for number in range(20):
+            with pytest.raises(FileExistsError):
+                files.create(str(number), b"")
+    assert way.happened["cut off after PUT"] > 0 < way.happened["500 after PUT"]
 
 
 def test_one_of_two_handles_commits(store: str) -> None:

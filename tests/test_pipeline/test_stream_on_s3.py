@@ -4,7 +4,9 @@ disk, and a machine that lost everything builds it again from there."""
 from __future__ import annotations
 
 import json
+import os
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +15,8 @@ import pytest
 from histories import history
 from reference_tables import csv_of
 from scenario import Sending
-from stream.house import copied, payload_of
+from stream.house import House, copied, hosted, payload_of
+from stream.rounds import play
 from stream.threads import Running, send, wait_until_recorded
 from stream.told import assert_told, receipts
 
@@ -35,6 +38,7 @@ from pipeline.stream.recorder import Pace
 from pipeline.stream.worker import Stop
 from tests.kafka.server import Broker, broker
 from tests.oracle.replay_tables import expected, stored
+from tests.s3.faulty import faulty
 from tests.s3.server import bucket
 
 
@@ -128,6 +132,29 @@ def assert_damage_is_found(
     visits.remove(lost)
     visits.write(spoilt, visits.read(spoilt)[:-1])
     assert found() == {"files": 2}
+
+
+def test_whatever_fails_it_ends_as_the_replay(
+    kafka: Broker, tmp_path: Path, pytestconfig: pytest.Config
+) -> None:
+    """Workers are killed and stopped, and object storage fails them in every way."""
+    long = bool(pytestconfig.getoption("--long"))
+    happened = Counter[str]()
+    for seed in range(21, 29 if long else 22):
+        folder = tmp_path / str(seed)
+        with (
+            bucket(tmp_path / "s3.log") as name,
+            faulty(os.environ["AWS_ENDPOINT_URL"], seed, 0.04) as way,
+            pytest.MonkeyPatch.context() as patch,
+        ):
+            patch.setenv("AWS_ENDPOINT_URL", way.endpoint)
+            with hosted() as host:
+                patch.undo()
+                house = House(kafka, host, folder, f"f{seed}-", f"s3://{name}/store")
+                happened += play(house, seed, *(((200, 60), 45.0) if long else ((60, 20), 20.0)))
+        happened += way.happened
+        print(json.dumps(happened), flush=True)
+    assert sum(many for what, many in happened.items() if " after " in what) > 0
 
 
 def test_what_a_machine_can_t_give_is_told(
