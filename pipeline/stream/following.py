@@ -1,14 +1,15 @@
 """What a web process knows of a stream: what was taken in and by whom, and what became of it.
 
-One thread reads ``intake`` and ``receipts``, from where the tables end, and tells ``Outcomes``. So
-any number of web processes know the same, whichever of them an upload came by.
+One thread reads ``intake`` and ``receipts`` from where the tables end, and tells ``Outcomes``; what
+we failed on is in no table, and known from the dead letters. So any number of web processes know
+the same, whichever of them an upload came by.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from threading import Condition, Event, Thread
 from typing import Final
@@ -21,10 +22,13 @@ from pipeline.intake.taken import Taken
 from pipeline.intake.told import Told
 from pipeline.metrics import Metrics
 from pipeline.outcome import Refusal
+from pipeline.store.layout import Layout
 from pipeline.stream.broker import BrokerError, Cluster, Reader, Received
 from pipeline.stream.deciding import FAILED
+from pipeline.stream.letters import dead_letters, unanswered
 from pipeline.stream.messages import Claim, PoisonError, claim_of
 from pipeline.stream.receipts import findings_of, receipt_of
+from pipeline.stream.standing import standing_of
 from pipeline.stream.topics import RECEIPTS, Stream
 from pipeline.stream.twins import REACH, First, Recent
 
@@ -52,28 +56,27 @@ class _Intake:
 
 
 class Following:
-    """Follows a stream from ``start`` to ``stop``. ``committed`` gives the sequence up to which the
-    tables have everything. Any thread may ask."""
+    """Follows the stream into a store from ``start`` to ``stop``. Any thread may ask."""
 
     def __init__(
-        self, cluster: Cluster, stream: Stream, outcomes: Outcomes, metrics: Metrics,
-        committed: Callable[[], int],
-    ) -> None:  # fmt: skip
-        self._cluster, self._stream = cluster, stream
+        self, cluster: Cluster, stream: Stream, layout: Layout, outcomes: Outcomes, metrics: Metrics
+    ) -> None:
+        self._cluster, self._stream, self._layout = cluster, stream, layout
         self._outcomes, self._metrics = outcomes, metrics
-        self._committed, self._through = committed, stream.after
+        self._through = stream.after
         self._intake: _Intake | None = None
         self._begun: _Readers | None = None
         self._changed = Condition()
         self._looked = 0.0
+        self._tabled: tuple[int, Mapping[int, int]] | None = None
         self._stopping = Event()
         self._thread = Thread(target=self._run, name="following", daemon=True)
         self.fault: str | None = None
         """Why it does not follow now."""
 
     def start(self) -> None:
-        """Follow; returns when all is read that was there. Raises ``BrokerError`` and what
-        ``committed`` raises."""
+        """Follow; returns when all is read that was there. Raises ``BrokerError`` and
+        ``StoreUnusableError``."""
         self._begun = self._begin()
         self._thread.start()
         if not self.reaches(self._end(), _START_SECONDS):
@@ -143,8 +146,9 @@ class Following:
                 self._stopping.wait(_PAUSE_SECONDS)
 
     def _begin(self) -> _Readers:
-        """Both topics, from where what they tell is not in the tables."""
-        self._through = self._committed()
+        """Both topics, from where what they tell is not in the tables; and what we failed on."""
+        self._through, self._tabled = self._committed(), None
+        self._know_failed()
         readers = _Readers(self._cluster, self._stream, self._metrics)
         try:
             start = readers.begin(self._through)
@@ -155,23 +159,45 @@ class Following:
             self._intake = _Intake(Recent(REACH), start, {})
         return readers
 
+    def _committed(self) -> int:
+        """The sequence up to which the tables have everything."""
+        return standing_of(self._layout, self._stream).through
+
+    def _know_failed(self) -> None:
+        """What is in no table, since we failed on it."""
+        letters = unanswered(self._layout.uri, dead_letters(self._cluster, self._stream))
+        failed = [
+            taken_of(one.claim, one.sequence)
+            for one in letters
+            if not one.partly and self._outcomes.state(one.claim.upload_id) is None
+        ]
+        self._outcomes.taken(failed)
+        self._outcomes.failed(one.upload_id for one in failed)
+
     def _turn(self, readers: _Readers) -> None:
         """Read what is there: of ``intake`` first, since receipts are about what came there."""
         if self.has_room:
             self._take(readers.intake.read(_MOST, _WAIT_SECONDS))
         else:
             self._stopping.wait(_WAIT_SECONDS)
-        self._tell(readers.receipts.read(_MOST, _WAIT_SECONDS))
-        if time.monotonic() - self._looked > _TABLES_SECONDS:
+        self._tell(readers.read_receipts())
+        self._settle(readers)
+        if not self._tabled and time.monotonic() - self._looked > _TABLES_SECONDS:
             self._looked = time.monotonic()
             if self._outcomes.count_waiting or self._outcomes.has_uncommitted:
-                self._look_at_tables()
+                self._look_at_tables(readers)
 
-    def _look_at_tables(self) -> None:
+    def _look_at_tables(self, readers: _Readers) -> None:
         through = self._committed()
         if through > self._through:
-            self._through = through
-            self._outcomes.recorded(through)
+            self._tabled = (through, readers.ends())
+
+    def _settle(self, readers: _Readers) -> None:
+        """What the tables have is no more told from here, once its receipts are read: some may tell
+        that we failed."""
+        if self._tabled and readers.are_beyond(self._tabled[1]):
+            (self._through, _), self._tabled = self._tabled, None
+            self._outcomes.recorded(self._through)
 
     def _take(self, messages: Sequence[Received]) -> None:
         taken = list[Taken]()
@@ -247,6 +273,7 @@ class _Readers:
         self._stream = stream
         self.intake = Reader(cluster, stream.topic("intake"), behind=metrics.lag)
         self.receipts = Reader(cluster, stream.topic("receipts"), behind=metrics.lag)
+        self._next = dict[int, int]()
 
     def __enter__(self) -> _Readers:
         return self
@@ -261,8 +288,23 @@ class _Readers:
         low, high = self.intake.bounds(0)
         start = max(low, min(through - self._stream.base, high) - REACH)
         self.intake.start_at({0: start})
-        self.receipts.start_at({p: self._start(p, through) for p in range(RECEIPTS)})
+        self._next = {p: self._start(p, through) for p in range(RECEIPTS)}
+        self.receipts.start_at(self._next)
         return start
+
+    def read_receipts(self) -> list[Received]:
+        """What is there."""
+        messages = self.receipts.read(_MOST, _WAIT_SECONDS)
+        self._next |= {message.partition: message.offset + 1 for message in messages}
+        return messages
+
+    def ends(self) -> dict[int, int]:
+        """By partition, the offset of the next receipt to come. Raises ``BrokerError``."""
+        return {p: self.receipts.bounds(p)[1] for p in range(RECEIPTS)}
+
+    def are_beyond(self, ends: Mapping[int, int]) -> bool:
+        """Whether all receipts before some offsets are read."""
+        return all(self._next[p] >= end for p, end in ends.items())
 
     def _start(self, partition: int, through: int) -> int:
         """An offset of ``receipts`` before which all is in the tables: one with a receipt that is.

@@ -21,7 +21,7 @@ from pipeline.intake.settling import SettlingHealth
 from pipeline.metrics import Metrics
 from pipeline.outcome import Decision
 from pipeline.settings import Settings
-from pipeline.store.layout import Layout, layout_of
+from pipeline.store.layout import layout_of
 from pipeline.store.raw import read_upload
 from pipeline.stream.broker import Cluster
 from pipeline.stream.decider import Decider
@@ -29,8 +29,6 @@ from pipeline.stream.door import StreamDoor
 from pipeline.stream.following import Following
 from pipeline.stream.objects import Objects
 from pipeline.stream.process import Options, open_stream
-from pipeline.stream.standing import standing_of
-from pipeline.stream.topics import Stream
 from pipeline.upload_ids import is_upload_id, received_of
 from rules import load_plan
 from rules.plan import Plan
@@ -120,7 +118,7 @@ def open_stream_service(
     if layout.disk is not None:
         metrics.watch_disk(layout.disk)
     outcomes = StreamOutcomes(plan, settings.limits, partial(read_upload, layout))
-    following = Following(cluster, stream, outcomes, metrics, partial(_through, layout, stream))
+    following = Following(cluster, stream, layout, outcomes, metrics)
     door = StreamDoor(cluster, stream, Objects(layout), following, outcomes, clock, metrics)
     outcomes.follow(following, clock)
     following.start()
@@ -132,7 +130,3 @@ def open_stream_service(
     finally:
         door.close()
         following.stop()
-
-
-def _through(layout: Layout, stream: Stream) -> int:
-    return standing_of(layout, stream).through
