@@ -16,7 +16,7 @@ from threading import RLock
 from typing import Final
 
 from pipeline.errors import StoreUnusableError
-from pipeline.intake.taken import COLUMNS, NAMES, Taken, moment_of, row_of, taken_of
+from pipeline.intake.taken import COLUMNS, NAMES, Taken, microseconds, moment_of, row_of, taken_of
 from pipeline.store.failures import write_failures
 from pipeline.store.files import sync_folder
 from pipeline.store.layout import Layout
@@ -40,6 +40,10 @@ _SCHEMA: Final = (
 # Of many rows the last ones: what failed and was put at the end came earlier.
 _LAST_RECEIVED: Final = (
     "SELECT max(received_at) FROM (SELECT received_at FROM upload ORDER BY number DESC LIMIT 10000)"
+)
+_OLDEST: Final = (
+    "SELECT number FROM (SELECT number, received_at FROM upload WHERE number <= ? AND NOT failed"
+    " ORDER BY number LIMIT ?) WHERE received_at < ?"
 )
 
 
@@ -133,13 +137,9 @@ class IntakeLog:
     def prune(self, now: datetime) -> int:
         """Forget settled uploads whose Idempotency-Key need not be known any more, the oldest first
         and so many at a time that nobody waits for it; gives how many."""
-        old = [
-            (one.number,)
-            for one in self._find(
-                "number <= ? AND NOT failed ORDER BY number LIMIT ?", self.mark, PRUNED_AT_ONCE
-            )
-            if one.received_at < now - KEPT
-        ]
+        before = microseconds(now - KEPT)
+        with self._lock:
+            old = self._rows.execute(_OLDEST, (self.mark, PRUNED_AT_ONCE, before)).fetchall()
         if old:
             with self._writing():
                 self._rows.executemany("DELETE FROM upload WHERE number = ?", old)

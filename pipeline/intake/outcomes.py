@@ -277,8 +277,11 @@ class Outcomes:
             for upload_id in upload_ids:
                 if upload_id in self._told:
                     self._told[upload_id][0].uncommitted.discard(upload_id)
-            for batch in [batch for batch in self._uncommitted if not batch.uncommitted]:
-                self._commit(batch)
+            done = [batch for batch in self._uncommitted if not batch.uncommitted]
+        for batch in done:  # those who ask come in between
+            with self._lock:
+                if batch in self._uncommitted:
+                    self._commit(batch)
 
     def recorded(self, through: int) -> None:
         """The tables have everything up to a place in the order."""

@@ -295,10 +295,10 @@ _DAMAGE: Final = (
 
 
 def _replace(cursor: lmdb.Cursor[bytes], items: Mapping[bytes, bytes]) -> None:
-    keys = sorted(items)
-    cursor.putmulti((key, items[key]) for key in keys if items[key])
-    for key in keys:
-        if not items[key] and cursor.set_key(key):
+    put = sorted(filter(items.get, items))
+    cursor.putmulti(zip(put, map(items.__getitem__, put), strict=True))
+    for key in sorted(items.keys() - put):
+        if cursor.set_key(key):
             cursor.delete()
 
 
