@@ -21,6 +21,7 @@ from pipeline.stream.broker import Cluster
 from pipeline.stream.process import Options, run_merge, run_validate
 from pipeline.stream.recorder import Pace
 from pipeline.stream.worker import Stop
+from pipeline.traces import traced
 from rules import load_plan
 
 RUNS = {
@@ -42,7 +43,8 @@ def main(asked: dict[str, Any]) -> None:
         only=asked["job"] if asked["alone"] else None,
     )  # fmt: skip
     print("ready", flush=True)
-    RUNS[asked["job"]](here, stop)
+    with traced(asked["job"]):
+        RUNS[asked["job"]](here, stop)
 
 
 if __name__ == "__main__":

@@ -45,6 +45,12 @@ image sets both |
 | `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` (**secret**), `AWS_REGION` or \
 `AWS_DEFAULT_REGION`, `AWS_ENDPOINT_URL_S3` or `AWS_ENDPOINT_URL` | for a store on S3-compatible \
 object storage |
+| `OTEL_EXPORTER_OTLP_ENDPOINT` or `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` | the collector that gets \
+traces, by OTLP over HTTP; without it there are none (docs/TRACES.md) |
+| `OTEL_SDK_DISABLED`, `OTEL_TRACES_EXPORTER` | `true`, or anything but `otlp`: no traces |
+| `OTEL_TRACES_SAMPLER`, `OTEL_TRACES_SAMPLER_ARG` | of which uploads; else of all |
+| `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`, `OTEL_BSP_…`, `OTEL_EXPORTER_OTLP_…` | as \
+OpenTelemetry's SDK reads them; `OTEL_EXPORTER_OTLP_HEADERS` may be **secret** |
 | `TMPDIR` | where what is passing is written; states of workers without `--member` |
 """
 
