@@ -71,7 +71,6 @@ class Recorder:
         metrics.leads("record", False)
         self._cluster, self._stream, self._layout, self._pace = cluster, stream, layout, pace
         self._leads = False
-        self._upkeep_at = self._next_upkeep()
         self._leader = Reader(
             cluster, stream.topic("progress"), group=stream.topic("record"), member=member,
             taken=self._take, lost=self._lose,
@@ -108,18 +107,15 @@ class Recorder:
             refuse_renewed(self._layout, self._stream)
             facts = {"sequence": store.offset(through_source(self._stream))}
             _log.info("recording", extra={"facts": facts})
+            upkeep_at = self._next_upkeep()
             with Recording(
                 self._cluster, self._stream, store, self._pace, self._metrics, self._receipts
             ) as recording:
-                while going() and not self._upkeep_is_due:
+                while going() and time.monotonic() < upkeep_at:
                     recording.turn()
                 recording.finish()
-            if going() and self._upkeep_is_due:
-                self._keep_in_shape(store)
-
-    @property
-    def _upkeep_is_due(self) -> bool:
-        return time.monotonic() >= self._upkeep_at
+            if going():
+                self._keep_in_shape(store, going)
 
     def _next_upkeep(self) -> float:
         if self._pace.upkeep is None:
@@ -128,10 +124,11 @@ class Recorder:
 
     def _keep_in_shape(self, store: Store) -> None:
         """Compact and vacuum the tables, staying in the group; what comes in waits in Kafka."""
-        self._upkeep_at = self._next_upkeep()
+        _log.info("upkeep begins")
         with ThreadPoolExecutor(1, "upkeep") as thread:
             under_way = thread.submit(store.keep_in_shape)
             while not under_way.done():
+                going()  # it lives, whether it is to stop or not
                 self._leader.read(MOST, _LEADER_SECONDS)
             fewer, removed = under_way.result()
         _log.info("upkeep: %d files fewer, %d removed", fewer, removed)

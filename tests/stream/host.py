@@ -14,6 +14,7 @@ import signal
 import sys
 import time
 import traceback
+from datetime import time as time_of_day
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ def _work(asked: dict[str, Any]) -> int:
     logging.basicConfig(level=logging.INFO, format=form, stream=sys.stderr)
     options = Options(
         Cluster(asked["bootstrap"], {}, asked["session_ms"]), asked["store"], asked["member"],
-        asked["prefix"], window=asked["window"], pace=Pace(asked["commit_seconds"]),
+        asked["prefix"], window=asked["window"], pace=_pace(asked),
         states=Path(asked["states"]),
     )  # fmt: skip
     while True:
@@ -67,6 +68,12 @@ def _spoil(store: str, fault: Fault) -> None:
     layer = Path(os.environ["LD_PRELOAD"])
     arm(layer, [store], fault, None)
     signal.signal(signal.SIGUSR2, lambda *_: arm(layer, [], Fault(), None))
+
+
+def _pace(asked: dict[str, Any]) -> Pace:
+    """``upkeep`` is a time of day, or empty."""
+    at = asked["upkeep"] and time_of_day.fromisoformat(asked["upkeep"])
+    return Pace(asked["commit_seconds"], upkeep=at or None)
 
 
 def main() -> None:

@@ -91,7 +91,7 @@ class Host:
 @dataclass
 class House:
     """Everything of one stream. ``folder`` holds what the workers say, and the store, if that is
-    not at a URI."""
+    not at a URI. ``upkeep``: the time of day when workers to come keep tables in shape, if any."""
 
     kafka: Broker
     host: Host
@@ -100,6 +100,7 @@ class House:
     uri: str = ""
     window: int = 20_000
     commit_seconds: float = 0.5
+    upkeep: str = ""
     session_ms: int = SESSION_MS
     workers: list[Worker] = field(default_factory=list)
     published: int = 0
@@ -157,6 +158,7 @@ class House:
             "states": str(self.states), "prefix": self.prefix,
             "bootstrap": self.kafka.bootstrap, "session_ms": self.session_ms,
             "window": self.window, "commit_seconds": self.commit_seconds,
+            "upkeep": self.upkeep,
             "log": str(self.folder / "workers.log"), "fault": fault and astuple(fault),
         })  # fmt: skip
         worker = Worker(kind, member, pid)
