@@ -118,11 +118,13 @@ class Recorder:
                 self._keep_in_shape(store, going)
 
     def _next_upkeep(self) -> float:
+        """When the tables are next due, by the clock of ``time.monotonic``; what was due before
+        this one led was another's."""
         if self._pace.upkeep is None:
             return math.inf
         return time.monotonic() + seconds_until(self._pace.upkeep, datetime.now(UTC))
 
-    def _keep_in_shape(self, store: Store) -> None:
+    def _keep_in_shape(self, store: Store, going: Callable[[], bool]) -> None:
         """Compact and vacuum the tables, staying in the group; what comes in waits in Kafka."""
         _log.info("upkeep begins")
         with ThreadPoolExecutor(1, "upkeep") as thread:
