@@ -35,8 +35,8 @@ ENV PATH=/opt/nhi/bin:$PATH \
 COPY --from=build /opt/kernels /opt/kernels
 COPY --from=build /opt/nhi /opt/nhi
 RUN useradd --uid 10001 --no-create-home nhi \
- && mkdir /store \
- && chown nhi /store
+ && mkdir /store /state \
+ && chown nhi /store /state
 USER 10001
 WORKDIR /store
 VOLUME /store

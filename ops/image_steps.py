@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 HERE = Path(__file__).parents[1]
-_ROOTED = re.compile(r"(?<![\w./-])/(?=(?:opt|build|store|tmp|dist)\b)")
+_ROOTED = re.compile(r"(?<![\w./-])/(?=(?:opt|build|store|state|tmp|dist)\b)")
 _FOR_THE_MACHINE = ("useradd", "chown")
 _ONLY_TOLD = {"VOLUME", "EXPOSE", "STOPSIGNAL", "USER", "LABEL"}
 

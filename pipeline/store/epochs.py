@@ -4,21 +4,22 @@ lease/00000012          the twelfth to hold the store; whoever comes next create
 lease/00000012.done     and it let the store go
 
 The highest number holds the store. An object is created by one only, so each number has one holder,
-who sees by the next one that it lost the store. A recorder whose predecessor does not let go takes
-the store after a while, dead or not, and fences what that one may still do, as on a disk
-(``pipeline.store.lease``, ``pipeline.store.committer``). Whom a fault makes close the store does
-not let go of it: a request that was given up may yet arrive. Nobody's clock decides anything.
+who sees by the next one that it lost the store; storage that creates an object twice is refused. A
+recorder whose predecessor does not let go takes the store after a while, dead or not, and fences
+what that one may still do, as on a disk (``pipeline.store.lease``, ``pipeline.store.committer``).
+Whom a fault makes close the store does not let go of it: a request that was given up may yet
+arrive. Nobody's clock decides anything.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
-from pipeline.errors import StoreBusyError
+from pipeline.errors import StoreBusyError, StoreUnusableError
 from pipeline.store.files import Files
 from pipeline.store.lease import lost
 
@@ -87,12 +88,24 @@ def _begun(folder: Files, number: int, *, taken: bool) -> Epoch | None:
         folder.create(_name(number), b"")
     except FileExistsError:
         return None
+    _refuse_overwriting(folder, number)
     if _last(folder)[0] != number:  # what was created had been forgotten meanwhile
         return None
     for name in folder.names():
         if int(name.removesuffix(_DONE)) < number - 1:
             folder.remove(name)
     return Epoch(folder, number, taken)
+
+
+def _refuse_overwriting(folder: Files, number: int) -> None:
+    """Raises ``StoreUnusableError`` where an object that is there can be created again."""
+    with suppress(FileExistsError):
+        folder.create(_name(number), b"")
+        raise StoreUnusableError(
+            f"{folder.uri} 的物件儲存不支援 If-None-Match，無法保證只有一個程序寫入",
+            f"The object storage of {folder.uri} does not know If-None-Match: nothing keeps "
+            "several processes from writing at once",
+        )
 
 
 def _name(number: int) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from pipeline.settings import read_settings
 from tests.ops_commands import understood
 
 ROOT = Path(__file__).parents[2]
@@ -69,6 +70,13 @@ def test_names_of_members_are_their_own() -> None:
     members = [command[command.index("--member") + 1] for command in commands]
     assert sorted(members) == ["merge-1", "merge-2", "validate-1", "validate-2"]
     assert set(members) <= set(OURS)
+
+
+def test_states_are_on_a_volume_and_where_the_setting_says() -> None:
+    for name in ("merge-1", "merge-2"):
+        mounts = dict(reversed(volume.split(":")) for volume in OURS[name]["volumes"])
+        settings = read_settings(OURS[name]["environment"])
+        assert (mounts[settings.state], mounts[settings.store_uri]) == ("state", "store")
 
 
 def test_prometheus_asks_everyone_and_grafana_shows_it() -> None:

@@ -249,6 +249,13 @@ def test_who_comes_second_waits_and_a_recorder_takes(store: str) -> None:
         assert last.taken
 
 
+def test_storage_that_overwrites_is_refused(store: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(S3Files, "create", S3Files.write)
+    with pytest.raises(StoreUnusableError, match="If-None-Match"), open_tables(store, buckets=2):
+        pass
+    assert layout_of(store).files.names() == []
+
+
 def test_one_of_many_recorders_holds(store: str) -> None:
     files = layout_of(store).files
 
