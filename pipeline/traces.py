@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Final, Literal, Protocol
 
+from pipeline.errors import kind_and_place
 from pipeline.upload_ids import is_upload_id, number_of
 
 Stage = Literal["take", "wait", "dispatch", "check", "merge", "record", "commit"]
@@ -43,9 +44,15 @@ _teller: Teller | None = None
 
 
 def tell(stage: Stage, uploads: Uploads, seconds: float) -> None:
-    """A stage that was done to these uploads ended now, and took so long."""
-    if _teller is not None:
+    """A stage that was done to these uploads ended now, and took so long. Raises nothing."""
+    global _teller
+    if _teller is None:
+        return
+    try:
         _teller.tell(stage, uploads, seconds)
+    except Exception as fault:  # no upload is to suffer for it
+        _log.error("no traces from now on: %s", kind_and_place(fault))
+        _teller = None
 
 
 def trace_of(upload_id: object) -> str | None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from threading import Thread
 
 ROOT = Path(__file__).parents[1]
-PATIENCE = 120.0
+PATIENCE = 600.0
 
 
 @dataclass

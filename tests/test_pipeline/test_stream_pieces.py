@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.merge import MergePolicy
@@ -219,6 +219,7 @@ READERS: dict[str, tuple[bytes, Callable[[bytes], object]]] = {
 
 
 @pytest.mark.parametrize("kind", READERS)
+@settings(deadline=None)
 @given(r=st.randoms(use_true_random=False))
 def test_whatever_bytes_come_they_are_read_or_told_to_be_poison(kind: str, r: Random) -> None:
     message, read = READERS[kind]

@@ -176,6 +176,17 @@ def test_what_the_environment_gets_wrong_is_told(
     assert not collector.bytes
 
 
+def test_what_fails_in_telling_ends_the_telling(
+    collector: Collector, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("pipeline.spans.number_of", lambda _: 0 / 0)
+    with traces.traced("serve"):
+        traces.tell("take", {UPLOAD: {}}, 0.1)
+        assert traces.trace_of(UPLOAD) is None
+    assert "no traces from now on: ZeroDivisionError" in caplog.text
+    assert not collector.bytes
+
+
 def test_without_the_extra_it_is_told() -> None:
     asked = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}
     blocked = "import sys; sys.modules['opentelemetry.sdk'] = None; "

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import polars as pl
 import pytest
-from processes import Process, command
+from processes import PATIENCE, Process, command
 from stream.threads import wait_until_recorded
 from trace_collector import Collector, Seen, collecting
 from visit_records import CLINIC, PERSON, SOMEBODY_ELSE, moment, prescribing, upload
@@ -93,7 +93,7 @@ def _run(options: Options, folder: Path, environment: Mapping[str, str]) -> str:
         ]  # fmt: skip
         _post(lasting[-1].wait_for(r"ready: (http://\S+)")[1], environment)
         publish = begin("publish", str(_files(folder / "files")))
-        assert publish.running.wait(120) == 0, publish.told
+        assert publish.running.wait(PATIENCE) == 0, publish.told
         wait_until_recorded(options, POSTED + FILES)
         assert [one.end() for one in lasting] == [0, 0, 0]
     return "".join(line for one in lasting for line in one.told)
