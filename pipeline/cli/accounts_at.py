@@ -53,6 +53,21 @@ def accounts_of(settings: Settings, store_uri: str | None) -> Iterator[Accounts]
         raise click.UsageError(f"{wrong.message_zh} {wrong.message_en}") from None
 
 
+@contextmanager
+def accounts_at_hand(settings: Settings, store_uri: str) -> Iterator[Accounts | None]:
+    """The accounts of NHI_UPLOAD_ACCOUNTS_URL, or those that are in the store; ``None`` where there
+    are none. Raises ``AccountsUnusableError``."""
+    from pipeline.accounts.accounts import FILE, accounts_url, open_accounts
+    from pipeline.store.layout import layout_of
+
+    disk = layout_of(store_uri).disk
+    if settings.accounts_url is None and not (disk and (disk / FILE).exists()):
+        yield None
+        return
+    with open_accounts(accounts_url(settings, store_uri)) as accounts:
+        yield accounts
+
+
 def me() -> Who:
     """Whoever runs the command, as the audit log names them."""
     from pipeline.accounts.who import operator

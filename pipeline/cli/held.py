@@ -157,41 +157,57 @@ def _decide(
     settings: Settings, uri: str, upload_ids: Sequence[str], decision: Decision, by: str | None,
     yes: bool, receipts: Path | None, shape: str,
 ) -> int:  # fmt: skip
+    """Decide, and write who did into the audit log where there are accounts."""
+    from pipeline.accounts.held import note_decision
+    from pipeline.cli.accounts_at import accounts_at_hand, me
     from pipeline.cli.cold_start import compile_if_cold
-    from pipeline.cli.stored import answers_from_store
-    from pipeline.held import decide_held
-    from pipeline.report.receipt_files import ReceiptFolder
     from pipeline.store.layout import layout_of
     from pipeline.stream.topics import stream_of
-    from rules import load_plan
 
     compile_if_cold()
-    asked = [held.upload["upload_id"] for held in _told(_rows(uri), upload_ids, looking=not yes)]
+    chosen = _told(_rows(uri), upload_ids, looking=not yes)
+    asked = [held.upload["upload_id"] for held in chosen]
     if not yes:
         _confirm(_rows(uri), asked, decision)
     stream = stream_of(layout_of(uri))
-    if stream is not None:
-        return _tell(
-            _decide_in(stream, settings, uri, asked, decision, by, receipts), decision, shape
-        )
-    stored = partial(answers_from_store, uri, settings)
-    folder = ReceiptFolder(receipts, stored) if receipts is not None else None
-    try:
-        before = decide_held(
-            uri, asked, decision, load_plan(), by=by, utf8=settings.allow_utf8,
-            limits=settings.limits, receipts=folder,
-            waiting=lambda message: click.echo(message, err=True),
-        )  # fmt: skip
-    finally:
-        if folder:
-            folder.close()
-    if receipts is None and shape == "text" and "held" in before.values():
+    with accounts_at_hand(settings, uri) as accounts:
+        if stream is not None:
+            before = _decide_in(stream, settings, uri, asked, decision, by, receipts)
+        else:
+            before = _decide_here(settings, uri, asked, decision, by, receipts)
+        for held in chosen:
+            if accounts is not None and before[held.upload["upload_id"]] == "held":
+                note_decision(accounts.audit, me().id, decision, held.decisions[0], {"by": by})
+    if stream is None and receipts is None and shape == "text" and "held" in before.values():
         click.echo(
             "先前寫出的回條檔仍說暫緩；加 --receipts 可重寫 receipt files written before still say "
             "held; --receipts writes them again",
             err=True,
         )
     return _tell(before, decision, shape)
+
+
+def _decide_here(
+    settings: Settings, uri: str, upload_ids: Sequence[str], decision: Decision, by: str | None,
+    receipts: Path | None,
+) -> dict[str, str]:  # fmt: skip
+    """Carry a decision out, holding the store."""
+    from pipeline.cli.stored import answers_from_store
+    from pipeline.held import decide_held
+    from pipeline.report.receipt_files import ReceiptFolder
+    from rules import load_plan
+
+    stored = partial(answers_from_store, uri, settings)
+    folder = ReceiptFolder(receipts, stored) if receipts is not None else None
+    try:
+        return decide_held(
+            uri, upload_ids, decision, load_plan(), by=by, utf8=settings.allow_utf8,
+            limits=settings.limits, receipts=folder,
+            waiting=lambda message: click.echo(message, err=True),
+        )  # fmt: skip
+    finally:
+        if folder:
+            folder.close()
 
 
 def _decide_in(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ import polars as pl
 import pytest
 from visit_records import HOSPITAL, PERSON, Record, moment, upload, visit
 
-from pipeline.cli import WRONG_USAGE, main
+from pipeline.accounts.accounts import FILE, accounts_url, open_accounts
+from pipeline.cli import OUR_FAULT, WRONG_USAGE, main
+from pipeline.settings import Settings
 
 AS_OF = "2025-12-20T21:00:00+08:00"
 MORNING = moment("2025-12-20T09:30:00")
@@ -189,3 +192,33 @@ def test_a_terminal_is_asked(
     monkeypatch.setattr("click.termui.visible_prompt_func", lambda _: answer)
     assert place.held("release", place.held_id) == code
     assert place.uploads().filter(name="deletes.xml")["status"].to_list() == [status]
+
+
+@pytest.mark.parametrize("decision", ["release", "drop"])
+def test_the_audit_log_tells_who_decided(
+    place: Place, decision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(getpass, "getuser", lambda: "a.chen")
+    with open_accounts(accounts_url(Settings(), str(place.store))):
+        pass
+    upload_id = place.held_id
+    assert place.decide(decision, upload_id) == 0
+    assert place.decide(decision, upload_id) == 0  # nothing is decided, nothing is told
+    with open_accounts(accounts_url(Settings(), str(place.store))) as accounts:
+        (row,) = [one for one in accounts.audit.rows() if one.action.startswith("held.")]
+        assert accounts.audit.verify().ok
+    assert (row.who, row.object, row.institution) == ("operator:a.chen", upload_id, HOSPITAL)
+    assert row.action == {"release": "held.released", "drop": "held.dropped"}[decision]
+    counted = {"by": None, "visit_month": "2025-12", "deletes": 30, "live": 30}
+    assert row.details == counted
+
+
+def test_without_accounts_none_are_made(place: Place) -> None:
+    assert place.decide("drop", place.held_id) == 0
+    assert not list(place.store.glob("accounts*"))
+
+
+def test_accounts_that_cannot_be_used_stop_a_decision(place: Place) -> None:
+    (place.store / FILE).write_bytes(b"no database")
+    assert place.decide("drop", place.held_id) == OUR_FAULT
+    assert place.uploads().filter(upload_id=place.held_id)["status"][0] == "held"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, replace
@@ -16,6 +17,8 @@ from scenario import Scenario, Sending, run_all
 from stream.threads import Running, send, wait_until, wait_until_recorded
 from visit_records import HOSPITAL, PERSON, moment, visit
 
+from pipeline.accounts.accounts import open_accounts
+from pipeline.cli import main
 from pipeline.errors import UnknownUploadError
 from pipeline.held import decide_held
 from pipeline.outcome import Decision
@@ -192,6 +195,45 @@ def copy_intake(source: Options, target: Options, prefix: str) -> None:
     for value in copied:
         sender.send(stream.topic("intake"), 0, value)
     sender.flush()
+
+
+@pytest.mark.parametrize("decision", ["release", "drop"])
+def test_by_the_command_line(
+    kafka: Broker, tmp_path: Path, decision: Decision, monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """It finds Kafka by the environment; the audit log tells of it."""
+    story, options = a_story(), options_for(kafka, tmp_path, f"by-{decision}-")
+    url = f"sqlite:///{tmp_path}/accounts.sqlite"
+    monkeypatch.setenv("NHI_UPLOAD_BOOTSTRAP_SERVERS", kafka.bootstrap)
+    monkeypatch.setenv("NHI_UPLOAD_ACCOUNTS_URL", url)
+    monkeypatch.setattr(getpass, "getuser", lambda: "a.chen")
+
+    def held(*arguments: str) -> list[dict[str, Any]]:
+        capfd.readouterr()
+        where = ["--store", options.store_uri, "--format", "json"]
+        assert main(["held", *arguments, *where]) == 0
+        return [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+
+    with Running(options, JOBS):
+        send(story.sent, options)
+        wait_until_recorded(options, 3)
+        (waiting,) = held("list")
+        upload_id = waiting["upload_id"]
+        assert (waiting["deletes"], waiting["live"]) == (30, 30)
+        assert held("show", upload_id)[0]["formats"] == {"D": 31}
+        became = {"release": "done", "drop": "dropped"}[decision]
+        decided = {"upload_id": upload_id, "before": "held", "status": became}
+        assert held(decision, upload_id, "--yes", "--by", "A. Chen") == [decided]
+        wait_until(lambda: status_of(options, upload_id) == became, "it is not in the tables")
+        again = {"upload_id": upload_id, "before": became, "status": became}
+        assert held(decision, upload_id, "--yes") == [again]
+        assert held("list") == []
+    with open_accounts(url) as accounts:
+        (row,) = accounts.audit.rows()
+    assert (row.who, row.object) == ("operator:a.chen", upload_id)
+    assert row.action == f"held.{'released' if decision == 'release' else 'dropped'}"
+    assert row.details["by"] == "A. Chen"
 
 
 def test_an_unknown_upload_is_told(kafka: Broker, tmp_path: Path) -> None:

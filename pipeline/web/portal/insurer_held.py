@@ -8,6 +8,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
+from pipeline.accounts.held import note_decision
 from pipeline.accounts.who import Who
 from pipeline.outcome import Decision
 from pipeline.report.held_words import HeldUpload
@@ -58,15 +59,7 @@ def decide(request: Request, house: HouseOf, form: InsurerForm, upload_id: str) 
     before = house.desk.decide_held(who, upload_id, chosen)
     if before != "held":
         return _decided_before(request, house, who, upload_id)
-    hold = one.decisions[0]
-    counted = {name: hold[name] for name in ("visit_month", "deletes", "live")}
-    house.accounts.audit.append(
-        who.id,
-        f"held.{'released' if chosen == 'release' else 'dropped'}",
-        upload_id,
-        one.upload["institution"],
-        {"reason": reason, **counted},
-    )
+    note_decision(house.accounts.audit, who.id, chosen, one.decisions[0], {"reason": reason})
     return _back(request, _DONE[chosen])
 
 
