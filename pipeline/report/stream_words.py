@@ -35,11 +35,10 @@ def status_json(status: Status) -> dict[str, Any]:
     }  # fmt: skip
     if status.lost:
         return told
-    members = status.members or {}
     return told | {
         "stands": list(status.stands),
         "nobody": status.nobody,
-        "members": {group: [vars(one) for one in ones] for group, ones in members.items()},
+        "members": {group: [vars(one) for one in ones] for group, ones in status.members.items()},
         "partitions": [vars(one) | {"lag": one.lag} for one in status.places],
         "waiting": _oldest_json(status.waiting),
         "untabled": _oldest_json(status.untabled),
@@ -77,7 +76,7 @@ def _stage_lines(status: Status) -> Iterator[str]:
 
 def _who(status: Status, group: str | None) -> str:
     """Who works at a stage."""
-    if group is None or status.members is None:
+    if group is None:
         return ""
     working = [one for one in status.members[group] if one.partitions]
     if not working:
@@ -111,8 +110,8 @@ def _verdict_lines(status: Status) -> Iterator[str]:
         yield "✓ 進行中 it moves" if waits else "✓ 沒有等待的上傳 nothing waits"
     for lost in status.lost:
         yield f"✗ Kafka 已遺失 has lost {lost}（nhi-upload stream renew）"
-    for group in () if status.lost else status.nobody:
-        yield f"✗ 沒有程序 nobody: {group}"
+    if status.nobody and not status.lost:
+        yield f"✗ 沒有程序 nobody: {', '.join(status.nobody)}"
     for stage in status.stands:
         yield f"✗ 停住 stands: {_STAGES[stage]}"
 

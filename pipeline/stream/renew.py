@@ -78,8 +78,9 @@ def renewing(cluster: Cluster, layout: Layout, *, whole: bool = False) -> Iterat
     # on object storage a recorder that died has let go of nothing: the store is taken from it
     recording, patience = layout.disk is None, cluster.session_ms / 1000
     with open_tables(layout.uri, wait_seconds=patience, recording=recording) as committer:
-        through = max(standing_of(layout, old).through, committer.last_sequence)
-        lost = losses(cluster, old, standing_of(layout, old))
+        standing = standing_of(layout, old)
+        through = max(standing.through, committer.last_sequence)
+        lost = losses(cluster, old, standing)
         if not lost and not whole:
             raise NotRenewedError(
                 "Kafka 沒有遺失任何資料，不需要重新開始（--whole 可強制）",

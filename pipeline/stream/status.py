@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
 from typing import Final
@@ -72,7 +72,7 @@ class Status:
     lost: Sequence[Loss]
     through: Mapping[str, int]
     places: Sequence[Place] = ()
-    members: Mapping[str, Sequence[Member]] | None = None
+    members: Mapping[str, Sequence[Member]] = field(default_factory=dict)
     waiting: Oldest | None = None
     untabled: Oldest | None = None
     last_commit: datetime | None = None
@@ -84,8 +84,8 @@ class Status:
     @property
     def nobody(self) -> list[str]:
         """Groups of which nobody has a partition."""
-        members = self.members or {}
-        return [group for group in GROUPS if not any(one.partitions for one in members[group])]
+        there = {group for group, ones in self.members.items() if any(o.partitions for o in ones)}
+        return [group for group in GROUPS if group not in there]
 
     @property
     def moves(self) -> bool:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 from histories import History, history
 from stream.house import payload_of
@@ -178,6 +180,32 @@ def test_a_stream_that_lost_topics_is_begun_anew(options: Options, asked: Asked)
     uploads = read(Path(options.store_uri), "uploads")
     assert uploads.filter(sequence=len(made.sent) + 1)["redelivery_of"].null_count() == 0
     assert all(one.ok for one in verify(Path(options.store_uri)))
+
+
+def test_an_intake_that_was_cut_off(options: Options, asked: Asked) -> None:
+    """What is left of it goes along; what is not, is named."""
+    made, old = history(3, 60), open_stream(options)
+    third = len(made.sent) // 3
+    send(made.sent[:third], options)
+    with Running(options, WORKERS):
+        wait_until_recorded(options, third)
+    send(made.sent[third:], options)
+    admin = AdminClient({"bootstrap.servers": options.cluster.bootstrap})
+    cut = third + 3
+    for done in admin.delete_records([TopicPartition(old.topic("intake"), 0, cut)]).values():
+        done.result()
+    (loss,) = asked("status")[1][0]["lost"]
+    assert (loss["wanted"], loss["low"]) == (third, cut)
+    code, (told,) = asked("renew", "--yes")
+    assert (code, told["base"], told["after"]) == (0, cut, third)
+    assert len(told["again"]) == len(made.sent) - cut
+    gone = {sha256(one.payload).hexdigest() for one in made.sent[third:cut]}
+    sent = {sha256(one.payload).hexdigest() for one in (*made.sent[:third], *made.sent[cut:])}
+    assert set(told["unclaimed"]) == gone - sent
+    with Running(options, WORKERS):
+        wait_until_recorded(options, len(made.sent))
+    uploads = read(Path(options.store_uri), "uploads")
+    assert set(uploads["sequence"]) == {*range(1, third + 1), *range(cut + 1, len(made.sent) + 1)}
 
 
 def test_a_cluster_that_lost_everything(options: Options, asked: Asked, tmp_path: Path) -> None:
