@@ -6,7 +6,9 @@ its key column. A version of a key is named by its partition, key and sequence.
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import pyarrow as pa
 
@@ -15,13 +17,36 @@ from pipeline.columns import Int64
 Partition = tuple[str, int]
 """Month as YYYY-MM (``0000-00`` where there is none), bucket of the person."""
 
+K = TypeVar("K", bound=Hashable)
+
 
 @dataclass(frozen=True)
-class NewRows:
-    """New versions in one partition: the rows for each table of the group, without its columns."""
+class Parted(Generic[K]):
+    """Rows for each table of a group, without the columns of its partitions, part after part.
 
-    partition: Partition
+    ``where``: the rows of each part in each of the tables.
+    """
+
     tables: tuple[pa.Table, ...]
+    where: Mapping[K, tuple[slice, ...]]
+
+    @classmethod
+    def of(cls, part: K, tables: tuple[pa.Table, ...]) -> Parted[K]:
+        """Rows of one part."""
+        return cls(tables, {part: tuple(slice(0, len(table)) for table in tables)})
+
+    def at(self, part: K) -> tuple[pa.Table, ...]:
+        """The rows of a part."""
+        spans = zip(self.tables, self.where[part], strict=True)
+        return tuple(table.slice(span.start, span.stop - span.start) for table, span in spans)
+
+    def besides(self, part: K) -> Parted[K]:
+        """All but the rows of a part."""
+        return Parted(self.tables, {key: at for key, at in self.where.items() if key != part})
+
+
+NewRows = Parted[Partition]
+"""New versions, by partition."""
 
 
 @dataclass(frozen=True)

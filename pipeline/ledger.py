@@ -104,7 +104,7 @@ def ledger_changes(before: Known, merged: Merged, buckets: int) -> Changes:
             gone.append(GoneRows(partition, spell(old.key[some[row]]), sequences))
         rows = new.table(some)
         if len(rows):
-            added.append(NewRows(partition, (rows,)))
+            added.append(NewRows.of(partition, (rows,)))
     return Changes(tuple(gone), tuple(added))
 
 

@@ -105,13 +105,13 @@ def _new_visits(
     winner = winner[np.concatenate([part for _, part in parts])]
     visits = _visits(uploads, decided, winner)
     orders, parent = _orders(decided, winner, visits)
-    ends = np.cumsum([len(part) for _, part in parts]).tolist()
-    out = []
-    for (partition, _), (start, stop) in zip(parts, pairwise([0, *ends]), strict=True):
-        low, high = np.searchsorted(parent, [start, stop]).tolist()
-        rows = visits.slice(start, stop - start), orders.slice(low, high - low)
-        out.append(NewRows(partition, rows))
-    return tuple(out)
+    ends = np.cumsum([0, *(len(part) for _, part in parts)])
+    of_orders = np.searchsorted(parent, ends).tolist()
+    spans = zip(parts, pairwise(ends.tolist()), pairwise(of_orders), strict=True)
+    where = {
+        partition: (slice(*rows), slice(*its_orders)) for (partition, _), rows, its_orders in spans
+    }
+    return (NewRows((visits, orders), where),)
 
 
 def _visits(uploads: Sequence[Receipted], decided: Decided, winner: Int64) -> pa.Table:

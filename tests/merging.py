@@ -40,11 +40,12 @@ class Tables:
             for version in set(named):
                 del self.rows[gone.partition, version]
         for new in changes.new:
-            for table_no, table in enumerate(new.tables):
-                for row in table.to_pylist():
-                    version = (new.partition, (row[key], row["sequence"]))
-                    self.rows.setdefault(version, [])
-                    self.rows[version].append((table_no, row))
+            for partition in new.where:
+                for table_no, table in enumerate(new.at(partition)):
+                    for row in table.to_pylist():
+                        version = (partition, (row[key], row["sequence"]))
+                        self.rows.setdefault(version, [])
+                        self.rows[version].append((table_no, row))
 
     def table(self, number: int) -> list[dict[str, object]]:
         """The rows of one table of the group."""

@@ -68,7 +68,7 @@ def changes(gone: Iterable[Version], new: Iterable[Version]) -> Changes:
             for place, some in taken.items()
         ),
         tuple(
-            NewRows(place, (rows("visits", map(visit, some)), rows("orders", orders(some))))
+            NewRows.of(place, (rows("visits", map(visit, some)), rows("orders", orders(some))))
             for place, some in come.items()
         ),
     )

@@ -13,7 +13,6 @@ time the next commit looks for it, so what was frozen is never changed again.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -25,7 +24,7 @@ from pipeline.changes import Changes, Partition
 from pipeline.columns import Int64
 from pipeline.errors import StoreUnusableError
 from pipeline.store.delta import DeltaTables, TableCommit, table_of
-from pipeline.store.gathered import gather
+from pipeline.store.gathered import Piece, gather
 from pipeline.store.groups import FileGroup, Group, Place, Rows
 from pipeline.store.layout import Layout
 from pipeline.store.versions import Versions
@@ -35,15 +34,31 @@ SMALL_FILES: Final = 32  # so many small files of a partition are joined untouch
 
 
 @dataclass
-class _Waiting:
-    """What a commit will do to one partition's files.
+class _Gone:
+    """What is taken away from one partition.
 
     ``lost`` are keys that were not among the rows in memory, and so must be in a file.
     """
 
-    new: list[Rows] = field(default_factory=list)
-    gone: list[Versions] = field(default_factory=list)
+    versions: list[Versions] = field(default_factory=list)
     lost: list[pa.Array] = field(default_factory=list)
+
+
+@dataclass
+class _Staged:
+    """What a commit will do: rows to be added, and by partition what is taken away."""
+
+    new: list[Piece] = field(default_factory=list)
+    gone: dict[Place, _Gone] = field(default_factory=dict)
+
+    def new_at(self, place: Place) -> list[Rows]:
+        """The rows to be added to one partition."""
+        return [piece.at(place) for piece in self.new if place in piece.where]
+
+    @property
+    def places(self) -> list[Place]:
+        """The partitions that change."""
+        return sorted(self.gone.keys() | {place for piece in self.new for place in piece.where})
 
 
 Files = dict[Place, list[FileGroup]]
@@ -51,10 +66,10 @@ Files = dict[Place, list[FileGroup]]
 
 @dataclass(frozen=True)
 class _Before:
-    """What waiting changes come after: the files, and what a commit under way does to them."""
+    """What is staged comes after this: the files, and what a commit under way does to them."""
 
     files: Files
-    frozen: dict[Place, _Waiting] = field(default_factory=dict)
+    frozen: _Staged = field(default_factory=_Staged)
 
 
 class CurrentTables:
@@ -70,19 +85,20 @@ class CurrentTables:
             self._group.committed(tables)
         )  # replaced as a whole: threads read it
         self._written = self._before.files
-        self._waiting: dict[Place, _Waiting] = defaultdict(_Waiting)
+        self._staged = _Staged()
 
     def apply(self, changes: Changes) -> None:
         """Take versions away and new ones in, with the commit that is frozen next."""
         for gone in changes.gone:
             self.take_away(_place(gone.partition), gone.keys, gone.sequences)
         for new in changes.new:
-            self.add(_place(new.partition), new.tables)
+            where = {_place(partition): at for partition, at in new.where.items()}
+            gather(self._staged.new, Piece(new.tables, where))
 
     def add(self, place: Place, rows: Rows) -> None:
         """New rows of one partition, of each table of the group."""
         if len(rows[0]):
-            gather(self._waiting[place].new, rows)
+            gather(self._staged.new, Piece.of(place, rows))
 
     def take_away(self, place: Place, keys: pa.StringArray, sequences: Int64) -> None:
         """Versions of one partition that are no longer live, each with all its rows.
@@ -91,15 +107,22 @@ class CurrentTables:
         """
         if not len(keys):
             return
-        waiting, wanted = self._waiting[place], Versions(self._key, keys, sequences)
+        wanted = Versions(self._key, keys, sequences)
         found: list[pa.Array] = []
-        for number, rows in enumerate(waiting.new):
-            mask = wanted.among(rows[0])
-            if mask is not None:
-                found.append(rows[0][self._key].filter(pa.array(mask)))
-                waiting.new[number] = wanted.without(rows)
-        waiting.gone.append(wanted)
-        waiting.lost.append(wanted.keys_besides(found))
+        pieces, self._staged.new = self._staged.new, []
+        for piece in pieces:
+            rows = piece.at(place) if place in piece.where else None
+            mask = wanted.among(rows[0]) if rows else None
+            if rows is None or mask is None:
+                self._staged.new.append(piece)
+                continue
+            found.append(rows[0][self._key].filter(pa.array(mask)))
+            if len(piece.where) > 1:
+                self._staged.new.append(piece.besides(place))
+            self.add(place, wanted.without(rows))
+        gone = self._staged.gone.setdefault(place, _Gone())
+        gone.versions.append(wanted)
+        gone.lost.append(wanted.keys_besides(found))
 
     def rows_of(self, sequences: Int64, columns: Sequence[str]) -> pa.Table:
         """Rows of these sequences, committed or not: some columns of the first table."""
@@ -107,8 +130,8 @@ class CurrentTables:
         first = self._group.names[0]
         parts = [_only(first, columns).empty_table()]
         before = self._before
-        for waiting in (*before.frozen.values(), *self._waiting.values()):
-            parts += [rows[0].select(columns) for rows in waiting.new]
+        for staged in (before.frozen, self._staged):
+            parts += [rows[0].select(columns) for at in staged.places for rows in staged.new_at(at)]
         for groups in before.files.values():
             parts += [
                 self._group.read_first(g, columns) for g in groups if wanted.may_be_in(g.first)
@@ -117,9 +140,9 @@ class CurrentTables:
         return rows.filter(pc.is_in(rows["sequence"], value_set=pa.array(sequences)))
 
     def freeze(self) -> None:
-        """What waits goes with the commit that is now made; what comes later with the next."""
-        self._before = _Before(self._before.files, self._waiting)
-        self._waiting = defaultdict(_Waiting)
+        """What is staged goes with the commit that is now made; what comes later with the next."""
+        self._before = _Before(self._before.files, self._staged)
+        self._staged = _Staged()
 
     def write(self, batch: int) -> list[TableCommit]:
         """Write the data files of what was frozen; gives what that does to each table, the first
@@ -129,12 +152,13 @@ class CurrentTables:
         """
         added: list[FileGroup] = []
         removed: list[FileGroup] = []
-        files = dict(self._before.files)
-        for place, waiting in sorted(self._before.frozen.items()):
-            gone = Versions.joined(waiting.gone) if waiting.gone else None
-            held = self._holding(place, gone, waiting.lost) if gone else []
+        files, frozen = dict(self._before.files), self._before.frozen
+        for place in frozen.places:
+            taken = frozen.gone.get(place)
+            gone = Versions.joined(taken.versions) if taken else None
+            held = self._holding(place, gone, taken.lost) if taken and gone else []
             before, after = len(added), len(removed)
-            for old, new in self._together(place, held, waiting.new):
+            for old, new in self._together(place, held, frozen.new_at(place)):
                 parts = [*new, *(self._live(group, gone) for group in old)]
                 rows = tuple(pa.concat_tables(tables) for tables in zip(*parts, strict=True))
                 written = self._group.write(f"{batch:08d}-{len(added):04d}", place, rows)
@@ -148,9 +172,9 @@ class CurrentTables:
 
     def committed(self) -> None:
         """What was written is what the tables hold."""
-        let_go = [rows for waiting in self._before.frozen.values() for rows in waiting.new]
+        let_go = [*self._before.frozen.new]
         self._before = _Before(self._written)
-        while let_go:  # one by one: freed at once, thousands of tables stop every thread
+        while let_go:  # one by one: freed at once, they stop every thread
             let_go.pop()
 
     def _live(self, group: FileGroup, gone: Versions | None) -> Rows:

@@ -30,8 +30,7 @@ from pipeline.store.committer import Committer
 from pipeline.store.compaction import compact
 from pipeline.store.delta import TableCommit
 from pipeline.store.failures import commit_failed, write_failures
-from pipeline.store.gathered import gather, joined
-from pipeline.store.groups import Rows
+from pipeline.store.gathered import Piece, gather, joined
 from pipeline.store.layout import DEFAULT_BUCKETS, Layout, layout_of
 from pipeline.store.opening import WAIT_SECONDS, Tell, open_tables
 from pipeline.store.redelivery import Redeliveries
@@ -54,7 +53,7 @@ class _Outcome:
     ``offsets``: from where a stream goes on after it.
     """
 
-    rows: dict[str, list[Rows]]
+    rows: dict[str, list[Piece]]
     sequences: tuple[int, int]
     told: bool
     offsets: Mapping[str, int]
@@ -73,7 +72,7 @@ class Store:
         self.buckets = committer.config.buckets
         self._committer = committer
         self._layout = committer.layout
-        self._staged: dict[str, list[Rows]] = defaultdict(list)
+        self._staged: dict[str, list[Piece]] = defaultdict(list)
         self._uploads = Uploads(self._layout, committer.tables)
         self._registrations = Registrations(self._layout, committer.tables)
         self._under_way = self._failed = self._closed = False
@@ -146,7 +145,7 @@ class Store:
         elif table == "registrations":
             self._registrations.stage(rows)
         elif len(rows):
-            gather(self._staged[table], (rows,))
+            gather(self._staged[table], Piece.of((), (rows,)))
 
     def replace_uploads(self, rows: Sequence[dict[str, Any]]) -> None:
         """Put rows in the place of those that ``uploads`` has under their upload ids.
@@ -246,7 +245,7 @@ class Store:
         commits = [commit for track in self._tracks.values() for commit in track.write(batch)]
         commits += self._registrations.write(batch)
         for name, pieces in sorted(outcome.rows.items()):
-            (rows,) = joined(pieces)
+            (rows,) = joined(pieces).tables
             commits.append(append(self._layout, name, batch, rows))
         if outcome.told:
             changed = [c.table for c in commits] + ["batches", "uploads"]

@@ -114,7 +114,11 @@ def _changes(changes: Changes, keep: Any) -> dict[str, Any]:
             [one.partition, keep(pa.table({"key": one.keys, "sequence": one.sequences}))]
             for one in changes.gone
         ],
-        "new": [[one.partition, [keep(table) for table in one.tables]] for one in changes.new],
+        "new": [
+            [partition, [keep(table) for table in one.at(partition)]]
+            for one in changes.new
+            for partition in one.where
+        ],
     }
 
 
@@ -130,4 +134,4 @@ def _gone(header: Mapping[str, Any], tables: list[pa.Table]) -> Iterator[GoneRow
 
 def _new(header: Mapping[str, Any], tables: list[pa.Table]) -> Iterator[NewRows]:
     for (month, bucket), at in header["new"]:
-        yield NewRows((month, bucket), tuple(tables[index] for index in at))
+        yield NewRows.of((month, bucket), tuple(tables[index] for index in at))
