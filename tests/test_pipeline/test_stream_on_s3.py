@@ -25,10 +25,11 @@ from pipeline.cli import main
 from pipeline.errors import StoreUnusableError
 from pipeline.limits import LIMITS
 from pipeline.settings import Settings
+from pipeline.store.delta import DeltaTables
 from pipeline.store.epochs import epoch
-from pipeline.store.files import Files, LocalFiles
+from pipeline.store.files import LocalFiles
 from pipeline.store.kept import KeptTables
-from pipeline.store.layout import layout_of
+from pipeline.store.layout import Layout, layout_of
 from pipeline.store.lease import StoreLostError
 from pipeline.stored import StoredUploads
 from pipeline.stream.broker import Cluster
@@ -107,11 +108,11 @@ def test_restored_elsewhere_it_goes_on_and_tells_what_the_replay_does(
     told = capsysbinary.readouterr().out
     assert main(["receipt", upload_id(made.sent[0]), "--store", str(local)]) == 0
     assert capsysbinary.readouterr().out in told
-    assert_damage_is_found(layout.files, at, capsysbinary)
+    assert_damage_is_found(layout, at, capsysbinary)
 
 
 def assert_damage_is_found(
-    files: Files, at: list[str], capsysbinary: pytest.CaptureFixture[bytes]
+    layout: Layout, at: list[str], capsysbinary: pytest.CaptureFixture[bytes]
 ) -> None:
     """``store verify`` finds nothing before, and what is spoilt after."""
 
@@ -122,13 +123,13 @@ def assert_damage_is_found(
         return {line["check"]: len(line["problems"]) for line in lines if not line["ok"]}
 
     assert found() == {}
-    raw = files.at("raw")
+    raw = layout.files.at("raw")
     lost, spoilt = list(raw.all_names())[:2]
     raw.remove(lost)
     raw.write(spoilt, raw.read(spoilt)[:-1])
     assert found() == {"archive": 2}
-    visits = files.at("tables/visits")
-    lost, spoilt = [name for name in visits.all_names() if name.endswith(".parquet")][:2]
+    visits = layout.table_files("visits")
+    lost, spoilt = [file.path for file in DeltaTables(layout).files("visits")][:2]
     visits.remove(lost)
     visits.write(spoilt, visits.read(spoilt)[:-1])
     assert found() == {"files": 2}
