@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -80,6 +81,7 @@ def cli() -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; gives the exit code and never raises."""
     _never_fail_to_print()
+    _end_when_told()
     try:
         settings = read_settings()
         code = cli.main(arguments, prog_name="nhi-upload", standalone_mode=False, obj=settings)
@@ -129,6 +131,12 @@ def _never_fail_to_print() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+def _end_when_told() -> None:
+    """End by SIGTERM as anywhere; the first process of a container would not hear of it."""
+    if os.getpid() == 1:
+        signal.signal(signal.SIGTERM, lambda *_: os._exit(128 + signal.SIGTERM))
 
 
 def _close_stdout() -> None:
