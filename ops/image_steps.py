@@ -46,16 +46,22 @@ class Image:
         """Where a path of the image lies here."""
         return self.root / os.path.normpath("/" + os.path.join(self.folder, path)).lstrip("/")
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
         """The entry point with arguments, or with the command of the image."""
         command = [*self.entrypoint, *(arguments or self.command)]
         found = shutil.which(command[0], path=self.environment["PATH"])
         if found is None:
             raise StepError(f"{command[0]} is not on the PATH of the image")
-        return subprocess.run(  # noqa: S603  the image's own entry point
+        return subprocess.Popen(  # noqa: S603  the image's own entry point
             [found, *command[1:]], cwd=self.place("."), env=self.environment,
-            capture_output=True, text=True, check=False,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """As ``start``, to the end."""
+        with self.start(*arguments) as started:
+            out, err = started.communicate()
+        return subprocess.CompletedProcess(started.args, started.returncode, out, err)
 
 
 def instructions(dockerfile: str) -> list[tuple[str, str]]:

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # What the tests need besides Python: a Chromium for the browser tests, a PostgreSQL server for those
-# of the accounts, and, where Java and Maven are, Apache Kafka for those of the stream (elsewhere they
-# use the compatible broker among the Python packages); promtool for the alerts and, where Go is, what
-# reads compose files (elsewhere those tests are skipped). Does nothing where they are; installs
-# Debian's where it may; else says what to do.
+# of the accounts, strip for the steps of the image, and, where Java and Maven are, Apache Kafka for
+# those of the stream (elsewhere they use the compatible broker among the Python packages); promtool
+# for the alerts and, where Go is, what reads compose files (elsewhere those tests are skipped). Does
+# nothing where they are; installs Debian's where it may; else says what to do.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -47,6 +47,7 @@ command -v chromium >/dev/null || command -v chromium-browser >/dev/null ||
     command -v google-chrome >/dev/null || wanted+=(chromium)
 [ -n "${NHI_TEST_POSTGRES_URL:-}" ] || command -v initdb >/dev/null ||
     compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || wanted+=(postgresql)
+command -v strip >/dev/null || wanted+=(binutils)
 [ ${#wanted[@]} -eq 0 ] && exit 0
 
 if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
