@@ -173,10 +173,18 @@ def test_whatever_is_written_is_on_a_volume(name: str) -> None:
     assert claims == ({"store"} if name == "base" else set())
 
 
+@pytest.mark.skipif(not shutil.which("kubectl"), reason="only kubectl renders what changes another")
+def test_what_is_scaled_says_nothing_of_how_many() -> None:
+    """Else every apply would set back what KEDA has scaled."""
+    told = {one["metadata"]["name"]: one["spec"] for one in of(*KINDS, name="scaling")}
+    assert {name for name, spec in told.items() if "replicas" not in spec} == {"validate"}
+    assert all("replicas" in one["spec"] for one in of(*KINDS))
+
+
 def test_monitors_and_scaling_mean_what_is_there() -> None:
     (monitor,) = of("ServiceMonitor", name="monitoring")
     assert chosen(monitor["spec"]["selector"]) == {"validate", "merge", "serve"}
-    (scaled,) = of("ScaledObject", name="scaling")
+    (scaled,) = yaml.safe_load_all((ROOT / "scaling" / "validate.yaml").read_text())
     target = scaled["spec"]["scaleTargetRef"]
     assert [one["metadata"]["name"] for one in of(target["kind"])].count(target["name"]) == 1
     from pipeline.stream.topics import WAYS, Stream
