@@ -43,8 +43,13 @@ def cpu_of(pid: int) -> float:
 
 def peak_of(pid: int) -> int:
     """The most memory (bytes) that a process ever had resident."""
+    return status_of(pid, "VmHWM")
+
+
+def status_of(pid: int, name: str) -> int:
+    """What the kernel says of a process's memory, in bytes."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) << 10 for line in lines if line.startswith("VmHWM"))
+    return next(int(line.split()[1]) << 10 for line in lines if line.startswith(name))
 
 
 def payload_of(name: str, data: bytes) -> Payload:
@@ -72,7 +77,9 @@ class Process:
 
 @dataclass
 class Rig:
-    """One stream with a store of its own under ``folder``; ``sample`` is a file to warm with."""
+    """One stream with a store of its own under ``folder``; ``sample`` is a file to warm with.
+
+    ``window``: how many uploads the dispatcher may be ahead of the recorder."""
 
     broker: Broker
     folder: Path
@@ -81,6 +88,7 @@ class Rig:
     ways: int = 8
     partitions: int = 8
     commit_seconds: float = 15.0
+    window: int = 1 << 40
     stream: Stream = field(init=False)
 
     def __post_init__(self) -> None:
@@ -117,7 +125,7 @@ class Rig:
         asked = {
             "job": job, "alone": alone, "bootstrap": self.cluster.bootstrap, "prefix": self.prefix,
             "store": str(self.folder / "store"), "commit_seconds": self.commit_seconds,
-            "sample": str(self.sample),
+            "sample": str(self.sample), "window": self.window,
         }  # fmt: skip
         command = [sys.executable, "-m", "bench.stream_worker", json.dumps(asked)]
         return Process(job, subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True))
@@ -127,10 +135,10 @@ class Rig:
         how = How(received_at=DEFAULT_AS_OF)
         return list(publish(payloads, how, self.objects, self.sender, self.stream))
 
-    def wait_until_committed(self) -> None:
+    def wait_until_committed(self, patience: float = PATIENCE) -> None:
         """Until the tables hold everything that was sent."""
         with Reader(self.cluster, self.stream.topic("intake")) as reader:
-            last, until = self.stream.base + reader.bounds(0)[1], time.monotonic() + PATIENCE
+            last, until = self.stream.base + reader.bounds(0)[1], time.monotonic() + patience
         while standing_of(self.layout, self.stream).through < last:
             assert time.monotonic() < until, "not everything was committed"
             time.sleep(5 * _LOOK_SECONDS)

@@ -2,7 +2,7 @@
 
 ``python -m bench.stream_worker JSON``: ``job`` (``dispatch``, ``validate``, ``merge``, ``record``),
 ``alone`` (without the other job of its process), ``bootstrap``, ``store``, ``prefix``,
-``commit_seconds``, ``sample`` (a file to warm with). Prints ``ready``; ends at SIGTERM.
+``commit_seconds``, ``window``, ``sample`` (a file to warm with). Prints ``ready``; ends at SIGTERM.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def main(asked: dict[str, Any]) -> None:
         run([Path(asked["sample"])], Path(scratch, "store"), load_plan(), options)
     here = Options(
         Cluster(asked["bootstrap"]), asked["store"], prefix=asked["prefix"],
-        window=1 << 40, pace=Pace(asked["commit_seconds"]),
+        window=asked["window"], pace=Pace(asked["commit_seconds"]),
         only=asked["job"] if asked["alone"] else None,
     )  # fmt: skip
     print("ready", flush=True)
