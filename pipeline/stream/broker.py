@@ -39,6 +39,9 @@ _LINGER: Final = 0.002  # seconds to wait for more once something came
 _SETTLE_SECONDS: Final = 15.0
 _AGAIN_SECONDS: Final = 0.1
 
+_GONE: Final = frozenset((
+    KafkaError._AUTO_OFFSET_RESET, KafkaError._LOG_TRUNCATION,  # noqa: SLF001 - named so
+))  # fmt: skip
 _SETTLING: Final = frozenset((
     KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE,
     KafkaError.UNKNOWN_TOPIC_OR_PART,
@@ -52,7 +55,7 @@ END: Final = OFFSET_END
 
 
 class BrokerError(PipelineError):
-    """Kafka can't be reached, or didn't take what was sent."""
+    """Kafka can't be reached, didn't take what was sent, or has no more what is to be read."""
 
 
 @dataclass(frozen=True)
@@ -147,12 +150,15 @@ class Sender:
 Behind = Callable[[str, Mapping[int, int]], None]
 """Is told, now and then, how many messages of a topic's partitions are not read yet."""
 
-Taken = Callable[[Sequence[int]], Mapping[int, int] | None]
-"""Partitions that came → offsets to start from, or ``None`` for those of the group."""
+Taken = Callable[[Sequence[int]], Mapping[int, int]]
+"""Partitions that came → offsets to start from."""
 
 
 class Reader:
-    """Consumes one topic, as a member of a group or by place. For one thread."""
+    """Consumes one topic, as a member of a group or by place. For one thread.
+
+    ``taken`` says from where partitions are read that came; without it, where the group was.
+    """
 
     def __init__(
         self, cluster: Cluster, topic: str, *, group: str | None = None, member: str | None = None,
@@ -162,12 +168,13 @@ class Reader:
         self._topic = topic
         self._behind, self._told = behind, 0.0
         self._taken, self._lost = taken, lost
+        self._closing = False
         self._starts = dict[int, int]()
         more = {
             "group.id": group or f"{topic}-by-place",
             "client.id": f"{gethostname()}-{getpid()}",
             "enable.auto.commit": False,
-            "auto.offset.reset": "earliest",
+            "auto.offset.reset": "error",
             "session.timeout.ms": cluster.session_ms,
             "heartbeat.interval.ms": max(cluster.session_ms // 4, 200),
             "partition.assignment.strategy": "cooperative-sticky",
@@ -205,6 +212,7 @@ class Reader:
         none after some seconds.
 
         Faults that pass are left to the client, which tries again; others raise ``BrokerError``.
+        So does a partition whose next message was trimmed or lost: it isn't passed over.
         """
         with _faults():
             first = self._consumer.poll(seconds)
@@ -234,6 +242,16 @@ class Reader:
                 )
             at = messages[-1].offset + 1
             yield from (message for message in messages if message.offset < end)
+
+    def kept(self, partitions: Sequence[int], otherwise: int = BEGINNING) -> dict[int, int]:
+        """From where the group goes on; ``otherwise`` for partitions it knows nothing of.
+
+        Raises ``BrokerError``.
+        """
+        wanted = [TopicPartition(self._topic, number) for number in partitions]
+        with _faults():
+            places = self._consumer.committed(wanted, _SETTLE_SECONDS)
+        return {p.partition: p.offset if p.offset >= 0 else otherwise for p in places}
 
     def done(self, offsets: Mapping[int, int]) -> None:
         """Tell the group from where to go on. Losing that costs reading again, nothing else."""
@@ -277,12 +295,6 @@ class Reader:
 
     def _start(self, partition: int, low: int, high: int) -> int:
         """The offset of the first message that is read of a partition."""
-        if partition not in self._starts:  # from where the group is
-            with _faults():
-                (place,) = self._consumer.committed(
-                    [TopicPartition(self._topic, partition)], _LAG_SECONDS
-                )
-            self._starts[partition] = place.offset if place.offset >= 0 else BEGINNING
         start = self._starts[partition]
         if start == END:
             start = self._starts[partition] = high
@@ -315,16 +327,15 @@ class Reader:
 
     def close(self) -> None:
         """Leave the group."""
+        self._closing = True
         self._consumer.close()
         if self._behind:
             self._behind(self._topic, {})
 
     def _assign(self, consumer: Consumer, places: list[TopicPartition]) -> None:
         numbers = [place.partition for place in places]
-        starts = self._taken(numbers) if self._taken and numbers else None
-        for number in numbers:
-            self._starts.pop(number, None)
-        if starts is not None:
+        if numbers and not self._closing:  # who leaves is told of partitions all the same
+            starts = (self._taken or self.kept)(numbers)
             self._starts.update(starts)
             consumer.incremental_assign(
                 [TopicPartition(self._topic, number, starts[number]) for number in numbers]
@@ -344,6 +355,13 @@ def _received(message: Message) -> Received:
 
 def _is_good(message: Message) -> bool:
     error = message.error()
+    if error is not None and error.code() in _GONE:
+        place = f"{message.topic()}/{message.partition()}"
+        raise BrokerError(
+            f"Kafka 已無 {place} 接續處的訊息；請見 nhi-upload stream renew --help",
+            f"Kafka has no more what comes next in {place} ({error.str()}); "
+            "see nhi-upload stream renew --help",
+        )
     if error is not None and error.code() == KafkaError._FATAL:  # noqa: SLF001 - named so
         raise BrokerError(f"Kafka 錯誤：{error}", f"A fault of Kafka: {error}")
     if error is not None:

@@ -7,7 +7,7 @@ sees the mark has seen all of it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -217,8 +217,9 @@ class CheckingWorker:
         facts = {"upload_id": one.claim.upload_id, "sequence": one.sequence}
         _log.debug("checked", extra={"facts": facts})
 
-    def _take(self, _: object) -> None:
+    def _take(self, numbers: Sequence[int]) -> Mapping[int, int]:
         self._recorded = self._standing()
+        return self._reader.kept(numbers)
 
     def _mark(self, way: int, through: int) -> None:
         mark = pack_mark(through, way)

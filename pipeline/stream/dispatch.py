@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -144,11 +144,12 @@ class Dispatcher:
             (self._reader.pause if waits else self._reader.resume)([0])
             self._waits = waits
 
-    def _take(self, _: object) -> None:
+    def _take(self, numbers: Sequence[int]) -> Mapping[int, int]:
         self._metrics.leads("dispatch", True)
         self._leads, self._waits = True, False  # what is assigned anew is not paused
         self._ahead = Ahead(self._window)
         self._recorded = self._standing()
+        return self._reader.kept(numbers, otherwise=self._recorded - self._stream.base)
 
     def _lose(self, _: object) -> None:
         self._metrics.leads("dispatch", False)

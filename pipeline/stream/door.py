@@ -102,7 +102,13 @@ class StreamDoor:
             return first
         if payload.refusal is None:
             self._objects.keep(claim.sha256, payload.data)
+        read = self._following.next
         offset = self._deliver(pack_claim(claim))
+        if offset < read:
+            raise BrokerError(
+                f"Kafka 將位置 {offset} 給了兩筆上傳：資料已遺失",
+                f"Kafka gave place {offset} to two uploads: it lost data",
+            )
         refuse_renewed(self._objects.layout, self._stream)  # else nobody hears of it
         if key is not None:
             first = self._following.repeats(offset, _PATIENCE)

@@ -26,6 +26,7 @@ from pipeline.store.layout import Layout
 from pipeline.stream.broker import BrokerError, Cluster, Reader, Received
 from pipeline.stream.deciding import FAILED
 from pipeline.stream.letters import dead_letters, unanswered
+from pipeline.stream.losses import refuse_lost
 from pipeline.stream.messages import Claim, PoisonError, claim_of
 from pipeline.stream.receipts import findings_of, receipt_of
 from pipeline.stream.standing import standing_of
@@ -113,6 +114,12 @@ class Following:
             assert self._intake is not None  # noqa: S101
             return self._intake.repeats.get(offset)
 
+    @property
+    def next(self) -> int:
+        """The offset of ``intake`` that is read next."""
+        with self._changed:
+            return self._intake.next if self._intake else 0
+
     def reaches(self, offset: int, seconds: float) -> bool:
         """Wait until ``intake`` is read up to an offset; whether it is."""
         with self._changed:
@@ -146,8 +153,13 @@ class Following:
                 self._stopping.wait(_PAUSE_SECONDS)
 
     def _begin(self) -> _Readers:
-        """Both topics, from where what they tell is not in the tables; and what we failed on."""
-        self._through, self._tabled = self._committed(), None
+        """Both topics, from where what they tell is not in the tables; and what we failed on.
+
+        Raises what ``refuse_lost`` raises.
+        """
+        standing = standing_of(self._layout, self._stream)
+        refuse_lost(self._cluster, self._stream, standing)
+        self._through, self._tabled = standing.through, None
         self._know_failed()
         readers = _Readers(self._cluster, self._stream, self._metrics)
         try:

@@ -7,7 +7,7 @@ from collections import defaultdict
 from typing import Self
 
 from pipeline.merge import MergePolicy
-from pipeline.stream.broker import Cluster, Reader, Sender
+from pipeline.stream.broker import BEGINNING, Cluster, Reader, Sender
 from pipeline.stream.merging import Question, TooMany, held_by
 from pipeline.stream.messages import PoisonError, number_in, pack, unpack
 from pipeline.stream.topics import Stream
@@ -25,7 +25,7 @@ class Holds:
         self._policy = policy
         self._asked = defaultdict[int, dict[int, Question]](dict)
         self._reader = Reader(cluster, stream.topic("holds"))
-        self._reader.start_at({0: 0})
+        self._reader.start_at({0: BEGINNING})
 
     def __enter__(self) -> Self:
         return self

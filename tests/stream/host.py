@@ -21,7 +21,7 @@ from typing import Any
 from crash.faults import Fault, arm
 
 from pipeline.store.failures import OF_MACHINE
-from pipeline.stream.broker import Cluster
+from pipeline.stream.broker import BrokerError, Cluster
 from pipeline.stream.process import Options, run_merge, run_validate
 from pipeline.stream.recorder import Pace
 from pipeline.stream.worker import Stop
@@ -53,7 +53,7 @@ def _work(asked: dict[str, Any]) -> int:
         signal.signal(signal.SIGTERM, lambda *_, stop=stop: stop.stop())
         try:
             JOBS[asked["kind"]](options, stop)
-        except OF_MACHINE as fault:  # at the start; who watches a worker starts it again
+        except (*OF_MACHINE, BrokerError) as fault:  # who watches it starts it again
             logging.error("%s; started again", type(fault).__name__)
             time.sleep(_PAUSE_SECONDS)
         except BaseException:

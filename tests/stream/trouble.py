@@ -37,11 +37,11 @@ class Trouble:
         """One more."""
         self._wake()
         troubles: dict[Callable[[], None], int] = {
-            self._kill: 30, self._stop: 30, self._leave: 10, self._join: 10, self._lose_states: 6,
+            self._kill: 30, self._stop: 45, self._leave: 10, self._join: 10, self._lose_states: 6,
             self._repeat: 12, self._forget_offsets: 4,
         }  # fmt: skip
         if self.house.kafka.may_restart:
-            troubles[self._restart_broker] = 10
+            troubles[self._restart_broker] = 4
         (trouble,) = self.random.choices(list(troubles), list(troubles.values()))
         with suppress(BrokerError):  # it may be away
             trouble()
@@ -54,7 +54,10 @@ class Trouble:
                 self.house.start(kind, self.house.name())
 
     def _one(self, kind: str | None = None) -> Worker:
-        return self.random.choice([w for w in self.house.workers if kind in (None, w.kind)])
+        """Any that is awake, if there is one: sleepers are to wake when others have their place."""
+        those = [worker for worker in self.house.workers if kind in (None, worker.kind)]
+        awake = [worker for worker in those if worker.pid not in self._asleep]
+        return self.random.choice(awake or those)
 
     def _kill(self) -> None:
         self._begin_again(self._one())
@@ -94,7 +97,7 @@ class Trouble:
     def _stop(self) -> None:
         """For a moment, or beyond the session: then others take over, and a zombie wakes."""
         worker = self._one()
-        if worker.pid not in self._asleep:
+        if worker.pid not in self._asleep:  # else all are
             self.house.tell(worker, signal.SIGSTOP)
             now, session = time.monotonic(), self.house.session_ms / 1000
             sleep = self.random.choice((0.2, 1.5, 2.5)) * session

@@ -47,7 +47,7 @@ def test_whatever_happens_it_ends_as_the_replay(
     happened, began = Counter[str](), time.monotonic()
     for seed in count(int(time.time())):
         house = House(kafka, host, tmp_path / str(seed), f"k{seed}-")
-        happened += play(house, seed, (300, 100), 60.0)
+        happened += play(house, seed, (400, 130), 100.0)
         told = {"seed": seed, "seconds": round(time.monotonic() - began), **happened}
         print(json.dumps(told | {"slowest start of the broker": round(kafka.slowest)}), flush=True)
         if all(happened[what] >= many for what, many in wanted.items()):

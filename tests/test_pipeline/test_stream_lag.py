@@ -83,7 +83,7 @@ def test_in_a_group(
     with Reader(cluster, topic, group=group) as before:
         wait_until(lambda: bool(before.read(1, 0.5)), "nothing is read")
         before.done({0: 5})
-    stuck = Stuck(cluster, topic, group=group, taken=lambda _: taken)
+    stuck = Stuck(cluster, topic, group=group, taken=(lambda _: taken) if taken else None)
     with stuck.reader as reader:
 
         def told() -> bool:
