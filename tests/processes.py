@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
 
@@ -23,7 +23,8 @@ class Process:
     """One that runs, or ran; ``told`` grows by what it tells."""
 
     running: subprocess.Popen[str]
-    told: list[str] = field(default_factory=list)
+    told: list[str]
+    reading: Thread
 
     def wait_for(self, pattern: str) -> re.Match[str]:
         """The first that it tells of that form."""
@@ -35,9 +36,11 @@ class Process:
         return found
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """Tell it to end and wait; gives the exit code."""
+        """Tell it to end and wait; gives the exit code, and ``told`` is whole then."""
         self.running.send_signal(number)
-        return self.running.wait(PATIENCE)
+        code = self.running.wait(PATIENCE)
+        self.reading.join()
+        return code
 
 
 @contextmanager
@@ -47,12 +50,12 @@ def command(*arguments: str, environment: Mapping[str, str]) -> Iterator[Process
         [sys.executable, *arguments], cwd=ROOT, env=os.environ | dict(environment), text=True,
         stderr=subprocess.PIPE, stdout=subprocess.DEVNULL,
     )  # fmt: skip
-    process = Process(running)
     assert running.stderr
-    reading = Thread(target=process.told.extend, args=(running.stderr,))
+    told = list[str]()
+    reading = Thread(target=told.extend, args=(running.stderr,))
     reading.start()
     try:
-        yield process
+        yield Process(running, told, reading)
     finally:
         running.kill()
         running.wait(PATIENCE)

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import random
-import re
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -19,6 +15,7 @@ from pathlib import Path
 import httpx
 import polars as pl
 import pytest
+from processes import Process, command
 from stream.threads import Running, wait_until
 from visit_records import CLINIC, PERSON, moment, prescribing, upload
 
@@ -32,8 +29,6 @@ from pipeline.stream.recorder import Pace
 from pipeline.taipei import TAIPEI
 from tests.kafka.server import Broker, broker
 
-ROOT = Path(__file__).parents[2]
-READY = re.compile(r"ready: (https?://\S+)")
 XML = {"Content-Type": "application/xml"}
 SENDERS, EACH, KILLS = 6, 25, 3
 PATIENCE = 240.0
@@ -60,51 +55,29 @@ def settings_of(options: Options) -> Settings:
     return Settings(accounts_url=f"sqlite:///{options.store_uri}.accounts")
 
 
-class Serving:
-    """A service in a process of its own."""
-
-    def __init__(self, options: Options) -> None:
-        command = [
-            sys.executable, "-m", "pipeline", "serve", "--store", options.store_uri, "--port", "0",
-            "--bootstrap-servers", options.cluster.bootstrap,
-        ]  # fmt: skip
-        self._process = subprocess.Popen(
-            command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
-            env=os.environ | {"NHI_UPLOAD_ACCOUNTS_URL": f"sqlite:///{options.store_uri}.accounts"},
-        )  # fmt: skip
-        assert self._process.stderr
-        self._said = self._process.stderr
-        said = ""
-        while not (found := READY.search(said)):
-            line = self._said.readline()
-            if not line:
-                self._said.close()
-                raise AssertionError(f"ended with {self._process.wait(PATIENCE)}: {said}")
-            said += line
-        self.url = found[1]
-        self._reading = threading.Thread(target=self._said.read, daemon=True)
-        self._reading.start()
-
-    def end(self, number: signal.Signals) -> int:
-        self._process.send_signal(number)
-        ended = self._process.wait(PATIENCE)
-        self._reading.join()
-        self._said.close()
-        return ended
-
-
 @dataclass
 class Street:
     """Services side by side; ``places`` are where they answer now."""
 
     options: Options
     key: str
-    places: list[Serving] = field(default_factory=list)
+    _open: ExitStack
+    places: list[tuple[str, Process]] = field(default_factory=list)
+
+    def begin(self) -> tuple[str, Process]:
+        """One more of them: where it answers, and its process."""
+        options = self.options
+        process = self._open.enter_context(command(
+            "-m", "pipeline", "serve", "--store", options.store_uri, "--port", "0",
+            "--bootstrap-servers", options.cluster.bootstrap,
+            environment={"NHI_UPLOAD_ACCOUNTS_URL": f"sqlite:///{options.store_uri}.accounts"},
+        ))  # fmt: skip
+        return process.wait_for(r"ready: (https?://\S+)")[1], process
 
     def post(self, number: int, key: str, wait: int) -> httpx.Response:
         """An upload to any of them."""
         return httpx.post(
-            f"{random.choice(self.places).url}/api/v1/uploads",
+            f"{random.choice(self.places)[0]}/api/v1/uploads",
             params={"name": key, "wait": wait},
             content=visit(number),
             headers=XML | {"Authorization": f"Bearer {self.key}", "Idempotency-Key": key},
@@ -117,14 +90,10 @@ def street(options: Options) -> Iterator[Street]:
     settings = settings_of(options)
     with open_accounts(accounts_url(settings, options.store_uri)) as accounts:
         key = accounts.create_key(OPERATOR, [CLINIC], "test")
-    here = Street(options, key)
-    try:
-        here.places += [Serving(options)]
-        here.places += [Serving(options)]
+    with ExitStack() as services:
+        here = Street(options, key, services)
+        here.places += [here.begin(), here.begin()]
         yield here
-    finally:
-        for place in here.places:
-            place.end(signal.SIGKILL)
 
 
 def visit(number: int) -> bytes:
@@ -165,15 +134,14 @@ def test_killed_at_any_moment_each_upload_is_taken_once(options: Options) -> Non
             thread.start()
         for kill in range(KILLS):
             time.sleep(random.uniform(0.3, 1.5))
-            here.places[kill % 2].end(signal.SIGKILL)
-            here.places[kill % 2] = Serving(options)
+            here.places[kill % 2][1].end(signal.SIGKILL)
+            here.places[kill % 2] = here.begin()
         for thread in threads:
             thread.join()
         table = f"{options.store_uri}/tables/uploads"
         wait_until(lambda: _named(table) >= set(given), "not everything is recorded")
         told = here.post(0, "key-0", wait=10)
-        assert here.places[0].end(signal.SIGTERM) == 0
-        here.places.pop(0)
+        assert here.places[0][1].end() == 0
     assert len(given) == SENDERS * EACH
     rows = pl.read_delta(table)
     taken = rows.filter(pl.col("redelivery_of").is_null())

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import ssl
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +14,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from processes import Process, command
 from visit_records import CLINIC, PERSON, moment, prescribing, upload
 
 from pipeline.accounts.accounts import accounts_url, open_accounts
@@ -23,49 +22,41 @@ from pipeline.accounts.who import OPERATOR
 from pipeline.cli import main
 from pipeline.settings import Settings
 
-ROOT = Path(__file__).parents[2]
 XML = {"Content-Type": "application/xml"}
-READY = re.compile(r"ready: (https?://\S+)")
+READY = r"ready: (https?://\S+)"
 
 
 @dataclass
-class Process:
-    """A service in a process of its own; ``said`` is what it told before it was ready."""
+class Service:
+    """A service in a process of its own; ``ready`` lines were told until it was."""
 
-    running: subprocess.Popen[str]
+    process: Process
     url: str
-    said: str
+    ready: int
+
+    @property
+    def said(self) -> str:
+        """What it told before it was ready."""
+        return "".join(self.process.told[: self.ready])
 
     def client(self, key: str) -> httpx.Client:
         headers = {"Authorization": f"Bearer {key}"}
         return httpx.Client(base_url=self.url, headers=headers, timeout=60)
 
     def stop(self, with_signal: signal.Signals) -> tuple[int, str]:
-        """Send a signal and wait for the end: the exit code, and what was told since."""
-        self.running.send_signal(with_signal)
-        _, told = self.running.communicate(timeout=60)
-        return self.running.returncode, told
+        """Send a signal and wait for the end: the exit code, and what was told since ``ready``."""
+        code = self.process.end(with_signal)
+        return code, "".join(self.process.told[self.ready :])
 
 
 @contextmanager
-def serving(store: Path, *options: str) -> Iterator[Process]:
-    command = [sys.executable, "-m", "pipeline", "serve", "--store", str(store), "--port", "0"]
-    running = subprocess.Popen(
-        [*command, *options], cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL,
-        text=True, env=os.environ | {"NHI_UPLOAD_ACCOUNTS_URL": f"sqlite:///{store}.accounts"},
-    )  # fmt: skip
-    try:
-        said = ""
-        assert running.stderr
-        while not (found := READY.search(said)):
-            line = running.stderr.readline()
-            assert line, said
-            said += line
-        yield Process(running, found[1], said)
-    finally:
-        if running.poll() is None:
-            running.kill()
-        running.communicate()
+def serving(store: Path, *options: str) -> Iterator[Service]:
+    asked = ["-m", "pipeline", "serve", "--store", str(store), "--port", "0", *options]
+    accounts = {"NHI_UPLOAD_ACCOUNTS_URL": f"sqlite:///{store}.accounts"}
+    with command(*asked, environment=accounts) as process:
+        url = process.wait_for(READY)[1]
+        ready = next(n for n, line in enumerate(process.told, 1) if url in line)
+        yield Service(process, url, ready)
 
 
 def key_for(store: Path) -> str:
