@@ -32,7 +32,7 @@ def small() -> UploadSet:
 
 
 def ours() -> Job:
-    """The fast parser and ``pipeline.arrow``."""
+    """The fast parser and ``pipeline.parse.arrow``."""
     chosen = large()
     return Job(lambda: by_ours(chosen.payloads), chosen.size, chosen.records)
 

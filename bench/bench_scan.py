@@ -12,20 +12,20 @@ import pytest
 from bench.bench_parse import large
 from bench.measure import Job, Prepare
 from bench.uploads import UploadSet
-from pipeline import parse_fast
-from pipeline.parse import parse_many
+from pipeline.parse import fast
+from pipeline.parse.parse import parse_many
 
 
 def _as_called(name: str, chosen: UploadSet) -> Callable[[], object]:
     """A kernel of the fast parser, with the arguments that parsing the set gives it."""
-    kernel: Callable[..., object] = getattr(parse_fast, name)
+    kernel: Callable[..., object] = getattr(fast, name)
     caught: list[tuple[Any, ...]] = []
 
     def catching(*args: Any) -> object:
         caught.append(args)
         return kernel(*args)
 
-    with patch.object(parse_fast, name, catching):
+    with patch.object(fast, name, catching):
         parse_many(chosen.payloads)
     return partial(kernel, *caught[0])
 

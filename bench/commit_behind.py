@@ -20,11 +20,11 @@ from statistics import median, quantiles
 
 from pipeline.batches import Checker, Intake
 from pipeline.generate import DEFAULT_AS_OF, generate
-from pipeline.merge import MergePolicy
+from pipeline.ingest.unpack import Payload
+from pipeline.merge.merge import MergePolicy
 from pipeline.outcome import Envelope
 from pipeline.settle import Settler
 from pipeline.store.store import Store, open_store
-from pipeline.unpack import Payload
 from pipeline.upload_ids import new_upload_id
 from rules import load_plan
 

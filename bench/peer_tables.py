@@ -19,8 +19,8 @@ import xml2arrow
 import yaml
 from lxml import etree
 
-from pipeline.arrow import order_table, visit_table
-from pipeline.parse import parse_many
+from pipeline.parse.arrow import order_table, visit_table
+from pipeline.parse.parse import parse_many
 from schemas import ORDER_FIELDS, VISIT_FIELDS
 from schemas.fields import fields
 

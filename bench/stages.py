@@ -17,11 +17,13 @@ from unittest.mock import patch
 
 from bench.measure import pin_to_one_core
 from bench.uploads import UploadSet, about
-from pipeline import core, parse, parse_fast, validate
+from pipeline import core
 from pipeline.kernels import logic
 from pipeline.kernels.context import Context
 from pipeline.kernels.run import Step
-from pipeline.ready import Ready, ready
+from pipeline.parse import fast, parse
+from pipeline.validate import validate
+from pipeline.validate.ready import Ready, ready
 from rules import load_plan
 
 STAGES: tuple[tuple[Any, str], ...] = (
@@ -32,9 +34,9 @@ STAGES: tuple[tuple[Any, str], ...] = (
     (parse, "join"),
     (parse, "_batch"),
     (parse, "parse_fast"),
-    (parse_fast, "count_rows"),
-    (parse_fast, "scan"),
-    (parse_fast, "_rewrite"),
+    (fast, "count_rows"),
+    (fast, "scan"),
+    (fast, "_rewrite"),
     (core, "validate"),
     (validate, "_run"),
     (validate, "_silenced"),

@@ -27,9 +27,9 @@ from deltalake import DeltaTable
 from bench.resident import drop_from_cache, warm
 from bench.state import memory
 from bench.state_tables import COMMIT_ROWS, UPLOAD_RECORDS, make_tables, next_keys
-from pipeline.keys import code_ids, columns_of_table
-from pipeline.remember import moments_of
-from pipeline.state_items import VISIT
+from pipeline.merge.keys import code_ids, columns_of_table
+from pipeline.merge.remember import moments_of
+from pipeline.merge.state_items import VISIT
 from pipeline.store.delta import DeltaTables
 from pipeline.store.layout import Layout, layout_of
 from pipeline.store.state_db import Marker

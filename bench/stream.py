@@ -26,7 +26,7 @@ from bench.table import write
 from bench.ten_records import TEN, tens
 from bench.uploads import UploadSet, made
 from pipeline.generate import DEFAULT_AS_OF
-from pipeline.unpack import Payload
+from pipeline.ingest.unpack import Payload
 
 START, STOP = "<!-- stream -->", "<!-- end of stream -->"
 MEAN = NATION_RECORDS / TEN / 86_400  # uploads of ten records a second

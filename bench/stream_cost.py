@@ -10,9 +10,9 @@ from pathlib import Path
 
 from bench.kafka import Broker
 from bench.stream_rig import Receipts, Rig, cpu_of
+from pipeline.ingest.unpack import Payload
 from pipeline.stream.admin import make_topics
 from pipeline.stream.broker import Cluster, Reader, Sender
-from pipeline.unpack import Payload
 
 ROLES = ("dispatch", "validate", "merge", "record")
 BROKER = "broker"

@@ -10,7 +10,7 @@ from random import Random
 from statistics import quantiles
 
 from bench.stream_rig import Receipts, Rig
-from pipeline.unpack import Payload
+from pipeline.ingest.unpack import Payload
 
 _SENDERS = 16
 

@@ -22,7 +22,7 @@ from bench.kafka import broker
 from bench.stream_rig import Rig, payload_of, status_of
 from bench.ten_records import tens
 from pipeline.generate import DEFAULT_AS_OF
-from pipeline.unpack import Payload
+from pipeline.ingest.unpack import Payload
 
 JOBS = ("validate", "merge")  # with the dispatcher and the recorder
 APART = ("dispatch", "validate", "merge", "record")

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from bench.kafka import Broker
 from pipeline.generate import DEFAULT_AS_OF
+from pipeline.ingest.unpack import Payload
 from pipeline.store.layout import Layout, layout_of
 from pipeline.store.opening import open_tables
 from pipeline.stream.admin import make_topics
@@ -27,7 +28,6 @@ from pipeline.stream.objects import Objects
 from pipeline.stream.publish import How, publish
 from pipeline.stream.standing import standing_of
 from pipeline.stream.topics import Stream, begin_stream
-from pipeline.unpack import Payload
 
 ROOT = Path(__file__).parents[1]
 PATIENCE = 300.0

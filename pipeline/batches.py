@@ -6,16 +6,16 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from pipeline.archive import compress
 from pipeline.core import Processed, process_many
 from pipeline.errors import kind_and_place
+from pipeline.ingest.unpack import Payload
 from pipeline.limits import LIMITS, Limits
 from pipeline.outcome import Envelope, Mode
-from pipeline.parse import ParserChoice
-from pipeline.recognise import by_version
+from pipeline.parse.parse import ParserChoice
+from pipeline.parse.recognise import by_version
 from pipeline.references import NONE, References
+from pipeline.store.archive import compress
 from pipeline.store.redelivery import FirstReceipt
-from pipeline.unpack import Payload
 from rules import load_plan
 from rules.plan import Plan
 from schemas import V2, Version

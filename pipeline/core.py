@@ -13,13 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.columns import Batch
-from pipeline.flood import TOO_MANY, FloodError
-from pipeline.leave_out import without
 from pipeline.limits import LIMITS, Limits
 from pipeline.outcome import Counts, Envelope, Findings, Refusal, Standing, Verdict
-from pipeline.parse import ParserChoice, parse_many
+from pipeline.parse.parse import ParserChoice, parse_many
 from pipeline.references import NONE, References
-from pipeline.validate import refused, validate
+from pipeline.validate.flood import TOO_MANY, FloodError
+from pipeline.validate.leave_out import without
+from pipeline.validate.validate import refused, validate
 from rules.plan import Plan
 from schemas import version_in
 
@@ -97,8 +97,8 @@ def process_many(
 ) -> Processed:
     """Decode, parse and validate uploads together; the same results as one by one.
 
-    The uploads are read in the plan's version of the format (see ``pipeline.recognise``). Checks
-    whose table ``references`` lacks are not made; see ``rules.plan.undecided``.
+    The uploads are read in the plan's version of the format (see ``pipeline.parse.recognise``).
+    Checks whose table ``references`` lacks are not made; see ``rules.plan.undecided``.
     """
     version = version_in(plan.layout)
     parsed = parse_many(payloads, utf8=utf8, parser=parser, limits=limits, version=version)

@@ -27,7 +27,7 @@ from pipeline.decided import (
 from pipeline.errors import UnknownUploadError
 from pipeline.intake.recovery import open_settled
 from pipeline.limits import LIMITS, Limits
-from pipeline.merge import MergePolicy
+from pipeline.merge.merge import MergePolicy
 from pipeline.outcome import Decision, Envelope
 from pipeline.reference.kept import read_snapshot
 from pipeline.results import Receipted, finding_rows, upload_row

@@ -10,13 +10,13 @@ from typing import Final
 
 import pyarrow as pa
 
-from pipeline.archive import compress
 from pipeline.outcome import Counts, Envelope
 from pipeline.register.check import Checked, check_registration
 from pipeline.register.limits import REGISTER_LIMITS, RegisterLimits
 from pipeline.register.name import base_name
 from pipeline.register.rows import registration_rows
 from pipeline.results import VALUE_BYTES, Receipted, upload_row, upload_rows
+from pipeline.store.archive import compress
 from pipeline.store.redelivery import FirstReceipt
 from pipeline.store.store import Store
 from pipeline.taipei import TAIPEI

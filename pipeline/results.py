@@ -16,19 +16,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.arrow import order_table, text_column, visit_table
-from pipeline.changes import Changes, GoneRows, NewRows
 from pipeline.columns import Batch, Int32, Int64
 from pipeline.core import Processed
-from pipeline.decisions import Decided
 from pipeline.kernels.ids import NO_DAY
-from pipeline.keys import KEY_FIELDS, buckets_of, month_text, months
-from pipeline.ledger import by_partition
-from pipeline.merge import Hold
+from pipeline.merge.changes import Changes, GoneRows, NewRows
+from pipeline.merge.decisions import Decided
+from pipeline.merge.keys import KEY_FIELDS, buckets_of, month_text, months
+from pipeline.merge.ledger import by_partition
+from pipeline.merge.merge import Hold
+from pipeline.merge.recall import keys_of
+from pipeline.merge.state_findings import STANDS
 from pipeline.outcome import Counts, Envelope, Refusal
-from pipeline.recall import keys_of
+from pipeline.parse.arrow import order_table, text_column, visit_table
 from pipeline.references import NONE, References
-from pipeline.state_findings import STANDS
 from pipeline.taipei import TAIPEI
 from pipeline.version import ENGINE
 from schemas.tables import ACTIONS, FINDINGS, HELD, HISTORY, UPLOADS, table_in

@@ -15,12 +15,13 @@ from pathlib import Path
 
 from pipeline.batches import Checked, Checker, Intake, in_batches, plans_of
 from pipeline.engines.pool import ahead
-from pipeline.ingest import find_files, read_uploads
+from pipeline.ingest.ingest import find_files, read_uploads
+from pipeline.ingest.unpack import Payload
 from pipeline.intake.recovery import open_settled
 from pipeline.limits import LIMITS, Limits
-from pipeline.merge import MergePolicy
+from pipeline.merge.merge import MergePolicy
 from pipeline.outcome import Channel, Envelope, Mode
-from pipeline.parse import ParserChoice
+from pipeline.parse.parse import ParserChoice
 from pipeline.reference.kept import read_snapshot
 from pipeline.run_summary import RunSummary
 from pipeline.settle import Publish, Receipts, Settled, Settler
@@ -28,7 +29,6 @@ from pipeline.store.layout import layout_of
 from pipeline.store.redelivery import FirstReceipt
 from pipeline.store.store import WAIT_SECONDS, Store
 from pipeline.stream.topics import refuse_stream
-from pipeline.unpack import Payload
 from pipeline.upload_ids import new_upload_id
 from rules.plan import Plan
 

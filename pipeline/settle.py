@@ -10,8 +10,8 @@ import pyarrow as pa
 
 from pipeline.batches import Checked, Intake, Part
 from pipeline.core import Processed
-from pipeline.decisions import Decided, decide
-from pipeline.merge import MergePolicy
+from pipeline.merge.decisions import Decided, decide
+from pipeline.merge.merge import MergePolicy
 from pipeline.outcome import Counts, Refusal, Standing
 from pipeline.results import (
     Receipted,

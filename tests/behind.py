@@ -14,13 +14,13 @@ import pytest
 from scenario import Sending
 
 from pipeline.batches import Checker, Intake
-from pipeline.merge import MergePolicy
+from pipeline.ingest.unpack import Payload
+from pipeline.merge.merge import MergePolicy
 from pipeline.settle import Settler
 from pipeline.store.delta import DeltaTables
 from pipeline.store.journal import Journal
 from pipeline.store.state_db import StateDb
 from pipeline.store.store import Store, open_store
-from pipeline.unpack import Payload
 from pipeline.upload_ids import new_upload_id
 from rules import load_plan
 

@@ -16,9 +16,9 @@ from web_house import INSURER, PASSWORD, WebHouse, web_house
 
 from pipeline.accounts.who import OPERATOR
 from pipeline.generate import DUAL_AS_OF, generate_dual
+from pipeline.ingest.unpack import Payload
 from pipeline.intake.sender import Sender
 from pipeline.outcome import Channel, Mode
-from pipeline.unpack import Payload
 
 AS_OF = "113/03/20"
 

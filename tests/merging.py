@@ -9,13 +9,13 @@ from itertools import pairwise
 import numpy as np
 from scenario import Sending
 
-from pipeline.changes import Changes, Partition
 from pipeline.core import Processed, process_many
-from pipeline.decisions import Decided, decide
-from pipeline.merge import MergePolicy
+from pipeline.merge.changes import Changes, Partition
+from pipeline.merge.decisions import Decided, decide
+from pipeline.merge.merge import MergePolicy
+from pipeline.merge.state import MemoryState
 from pipeline.outcome import Verdict
 from pipeline.results import Receipted, history_rows, visit_changes
-from pipeline.state import MemoryState
 from rules import load_plan
 
 BUCKETS = 4

@@ -14,13 +14,13 @@ from typing import Any
 from scenario import Sending
 from visit_records import CLINIC, TAIPEI, Record, upload
 
+from pipeline.ingest.unpack import Payload, refused
 from pipeline.intake.sender import DoorClosedError, Sender, Ticket
 from pipeline.intake.service import Service, open_service
 from pipeline.outcome import Mode
 from pipeline.report.answer import Answer
 from pipeline.settings import Settings
 from pipeline.store.store import Store
-from pipeline.unpack import Payload, refused
 
 EVENING = datetime(2025, 12, 21, 21, tzinfo=TAIPEI)
 PATIENCE = 60.0

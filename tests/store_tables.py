@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pipeline.changes import Changes, GoneRows, NewRows
+from pipeline.merge.changes import Changes, GoneRows, NewRows
 from pipeline.store.committer import Committer
 from pipeline.store.current import CurrentTables
 from pipeline.store.delta import TableCommit, file_schema

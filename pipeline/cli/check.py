@@ -17,7 +17,7 @@ from pipeline.outcome import Envelope, Mode
 from pipeline.settings import Settings
 
 if TYPE_CHECKING:  # importing the engine compiles it, which is to be announced first
-    from pipeline.parse import ParserChoice
+    from pipeline.parse.parse import ParserChoice
     from pipeline.report.answer import Answer
     from pipeline.report.error_csv import CsvEncoding
     from rules.plan import Plan

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 
 import click
 
-from pipeline.ingest import find_files, read_uploads
+from pipeline.ingest.ingest import find_files, read_uploads
+from pipeline.ingest.unpack import RATIO_FREE_BYTES, Payload, read_gzip, read_plain, read_zip
 from pipeline.limits import Limits
-from pipeline.unpack import RATIO_FREE_BYTES, Payload, read_gzip, read_plain, read_zip
 
 STDIN = "-"
 

@@ -8,13 +8,13 @@ from dataclasses import replace
 import click
 
 from pipeline.core import process_many
+from pipeline.ingest.unpack import Payload
 from pipeline.outcome import Envelope
-from pipeline.parse import FastDeclinedError, ParserChoice
-from pipeline.recognise import by_version
+from pipeline.parse.parse import FastDeclinedError, ParserChoice
+from pipeline.parse.recognise import by_version
 from pipeline.references import References
 from pipeline.report.answer import Answer, answer_of, unpacked_answer
 from pipeline.settings import Settings
-from pipeline.unpack import Payload
 from pipeline.version import ENGINE
 from rules.plan import Plan
 from schemas import V2, Version

@@ -52,7 +52,7 @@ def command(
     """
     if bool(sources) == dead:
         raise click.UsageError("請給來源，或 --dead give sources, or --dead")
-    from pipeline.ingest import SourceMissingError, find_files, read_uploads
+    from pipeline.ingest.ingest import SourceMissingError, find_files, read_uploads
     from pipeline.store.layout import layout_of
     from pipeline.stream.broker import Sender
     from pipeline.stream.objects import Objects

@@ -93,7 +93,7 @@ def _run(
 
     from pipeline.cli.progress import run_progress
     from pipeline.cli.stored import answers_from_store
-    from pipeline.ingest import SourceMissingError
+    from pipeline.ingest.ingest import SourceMissingError
     from pipeline.report.receipt_files import ReceiptFolder
     from pipeline.run import run
     from rules import load_plan

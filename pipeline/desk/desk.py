@@ -27,6 +27,7 @@ from pipeline.desk.service import Service
 from pipeline.desk.trial import Trials
 from pipeline.desk.uploads import Uploads
 from pipeline.desk.visits import Visits
+from pipeline.ingest.unpack import Payload
 from pipeline.lineage.visit import Trace
 from pipeline.outcome import Mode
 from pipeline.report.answer import Answer
@@ -37,7 +38,6 @@ from pipeline.store.kept import KeptTables
 from pipeline.store.layout import layout_of
 from pipeline.stored import StoredUploads
 from pipeline.taipei import TAIPEI
-from pipeline.unpack import Payload
 
 
 class Desk:

@@ -8,14 +8,14 @@ from pipeline.accounts.who import Who
 from pipeline.batches import plans_of
 from pipeline.core import process
 from pipeline.desk.errors import NotThereError
+from pipeline.ingest.unpack import Payload
 from pipeline.outcome import Channel, Envelope, Mode
-from pipeline.recognise import recognise
+from pipeline.parse.recognise import recognise
 from pipeline.reference.kept import read_snapshot, snapshot
 from pipeline.references import NONE, References
 from pipeline.report.answer import Answer, answer_of, unpacked_answer
 from pipeline.settings import Settings
 from pipeline.store.layout import Layout
-from pipeline.unpack import Payload
 from pipeline.version import ENGINE
 from rules import load_plan
 from schemas import V2

@@ -17,8 +17,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from threading import Event, Lock
 
-from pipeline.archive import Archive, compress
 from pipeline.errors import PipelineError, StoreWriteError
+from pipeline.ingest.unpack import Payload
 from pipeline.intake.log import IntakeLog
 from pipeline.intake.outcomes import Outcomes
 from pipeline.intake.sender import (
@@ -33,7 +33,7 @@ from pipeline.intake.sender import (
 from pipeline.intake.taken import Taken
 from pipeline.intake.waiting import Waiting, Waits
 from pipeline.metrics import Metrics
-from pipeline.unpack import Payload
+from pipeline.store.archive import Archive, compress
 from pipeline.upload_ids import new_upload_id
 
 _log = logging.getLogger(__name__)

@@ -15,6 +15,7 @@ from typing import Any, Final, Literal
 
 import pyarrow as pa
 
+from pipeline.ingest.unpack import Payload
 from pipeline.intake.recent_bytes import RecentBytes
 from pipeline.intake.taken import Taken
 from pipeline.intake.told import Told, told_of
@@ -23,7 +24,6 @@ from pipeline.limits import Limits
 from pipeline.report.answer import Answer
 from pipeline.report.stored import stored_answer
 from pipeline.settle import Settled
-from pipeline.unpack import Payload
 from rules.plan import Plan
 
 State = Literal["waiting", "told"]

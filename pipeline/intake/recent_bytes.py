@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from threading import Lock
 from typing import Final
 
-from pipeline.unpack import Payload
+from pipeline.ingest.unpack import Payload
 
 MOST: Final = 32 << 20
 

@@ -26,7 +26,7 @@ from pipeline.intake.sitting import (
 )
 from pipeline.intake.waiting import Waiting
 from pipeline.limits import LIMITS, Limits
-from pipeline.merge import MergePolicy
+from pipeline.merge.merge import MergePolicy
 from pipeline.metrics import Metrics
 from pipeline.reference.kept import read_snapshot
 from pipeline.store.layout import layout_of

@@ -12,7 +12,6 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from pipeline.archive import read_archived
 from pipeline.held import decide
 from pipeline.intake.door import Clock, Door
 from pipeline.intake.log import IntakeLog, intake_path
@@ -25,6 +24,7 @@ from pipeline.limits import Limits
 from pipeline.metrics import Metrics
 from pipeline.outcome import Decision
 from pipeline.settings import Settings
+from pipeline.store.archive import read_archived
 from pipeline.store.layout import layout_of
 from pipeline.store.store import WAIT_SECONDS, Store, open_store
 from rules import load_plan

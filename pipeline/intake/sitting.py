@@ -18,19 +18,19 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.archive import read_archived
 from pipeline.batches import Checker, Intake
 from pipeline.errors import PipelineError, StoreUnusableError, kind_and_place
+from pipeline.ingest.unpack import Payload
 from pipeline.intake.log import IntakeLog
 from pipeline.intake.outcomes import Outcomes
 from pipeline.intake.taken import Taken
 from pipeline.intake.waiting import Waits
-from pipeline.merge import MergePolicy
+from pipeline.merge.merge import MergePolicy
 from pipeline.metrics import Metrics
 from pipeline.settle import Settled, Settler
+from pipeline.store.archive import read_archived
 from pipeline.store.store import Store
 from pipeline.traces import NOTHING_KNOWN
-from pipeline.unpack import Payload
 from rules.plan import Plan
 
 BATCH_BYTES: Final = 32 << 20

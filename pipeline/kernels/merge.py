@@ -41,7 +41,7 @@ from pipeline.kernels.merge_faults import (
     kind_of_legs,
     put_faults,
 )  # fmt: skip
-from pipeline.state_items import CANCELLED, DISPENSED, OPEN, SLOT, VISIT, Items
+from pipeline.merge.state_items import CANCELLED, DISPENSED, OPEN, SLOT, VISIT, Items
 
 NOWHERE = -1  # the crowd of what is not live
 _SECOND_REFILL = 1

@@ -11,7 +11,7 @@ import numpy as np
 
 from pipeline.kernels.ids import NO_DAY
 from pipeline.kernels.jit import Int32, UInt8, helper
-from pipeline.state_items import CANCELLED, DISPENSED, Items
+from pipeline.merge.state_items import CANCELLED, DISPENSED, Items
 
 # Actions of a record; LOOK only asks what stands.
 PUT, DELETE, CANCEL, UNCANCEL, LOOK = 0, 1, 2, 3, 4

@@ -3,7 +3,7 @@
 Takes documents laid end to end (each already checked against its encoding, NULs and 64 readable
 bytes behind it); writes rows of places. It knows a strict subset of XML: elements without
 attributes, text with predefined entities and character references. A document outside the subset
-or beyond a limit is *declined*: its rows are taken back and ``pipeline.parse_lxml`` decides. It
+or beyond a limit is *declined*: its rows are taken back and ``pipeline.parse.careful`` decides. It
 must never accept what lxml refuses, nor see other values; tests compare the two on mutated bytes.
 """
 

@@ -2,7 +2,7 @@
 
 Measured on an upload of 48 MB: finding the end of a text 32 bytes at a time makes the whole scan
 about three times as fast as a byte loop. All addresses must have 64 readable bytes behind them;
-``pipeline.parse`` pads its buffer so.
+``pipeline.parse.parse`` pads its buffer so.
 """
 
 from __future__ import annotations

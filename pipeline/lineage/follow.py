@@ -9,11 +9,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from pipeline.keys import month_of, month_text
 from pipeline.lineage.archived import Archived
 from pipeline.lineage.attempts import MOST_UPLOADS, Attempts
 from pipeline.lineage.rows import Rows
 from pipeline.lineage.visit import Order, Row, Span, Trace, Version, Visit
+from pipeline.merge.keys import month_of, month_text
 from pipeline.report.answer import Finding
 from pipeline.report.stored import stored_finding
 

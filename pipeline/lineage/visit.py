@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from pipeline.keys import Column, buckets_of, code_ids, month_text, months_of_keys
+from pipeline.merge.keys import Column, buckets_of, code_ids, month_text, months_of_keys
 from pipeline.report.answer import Finding, Source
 
 Row = Mapping[str, Any]

@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.columns import Batch
-from pipeline.flood import FloodError
 from pipeline.limits import LIMITS, Limits
 from pipeline.outcome import Envelope, Findings, Refusal, Verdict
 from pipeline.register.batch import ROW_FIELDS, batch_of
@@ -17,7 +16,8 @@ from pipeline.register.decode import decode
 from pipeline.register.limits import REGISTER_LIMITS, RegisterLimits
 from pipeline.register.name import base_name, name_fields
 from pipeline.register.sheet import Sheet, read_sheet
-from pipeline.validate import validate
+from pipeline.validate.flood import FloodError
+from pipeline.validate.validate import validate
 from rules.plan import Plan
 
 _MOST_VALUE_BYTES = 2_000

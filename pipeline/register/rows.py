@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.arrow import text_column
 from pipeline.outcome import Verdict
+from pipeline.parse.arrow import text_column
 from pipeline.register.batch import ROW_FIELDS
 from pipeline.register.check import Checked
 from pipeline.register.name import file_date, unit_code

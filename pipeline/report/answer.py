@@ -15,10 +15,10 @@ import numpy.typing as npt
 
 from pipeline.columns import Batch
 from pipeline.core import Processed
+from pipeline.merge.state_findings import STANDS
 from pipeline.outcome import Counts, Envelope, Refusal, Standing, Verdict
 from pipeline.report.places import line_columns
 from pipeline.report.printable import MAX_SHOWN_CHARACTERS
-from pipeline.state_findings import STANDS
 from rules.plan import Plan, undecided
 from schemas import every_field
 

@@ -14,11 +14,11 @@ from typing import Any
 import orjson
 
 from pipeline.limits import UNLIMITED, Limits
+from pipeline.merge.state_findings import decided_rules
 from pipeline.outcome import Counts, Envelope, Refusal, Standing, Verdict
-from pipeline.parse import Parsed, parse_many
-from pipeline.places import ELEMENTS
+from pipeline.parse.parse import Parsed, parse_many
+from pipeline.parse.places import ELEMENTS
 from pipeline.report.answer import Answer, Finding, Source
-from pipeline.state_findings import decided_rules
 from rules import load_plan
 from rules.plan import Plan
 from schemas import V2, Version, versions

@@ -20,9 +20,9 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.changes import Changes, Partition
 from pipeline.columns import Int64
 from pipeline.errors import StoreUnusableError
+from pipeline.merge.changes import Changes, Partition
 from pipeline.store.delta import DeltaTables, TableCommit, table_of
 from pipeline.store.gathered import Piece, gather
 from pipeline.store.groups import FileGroup, Group, Place, Rows

@@ -14,8 +14,8 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
-from pipeline.changes import Parted
 from pipeline.columns import Int64
+from pipeline.merge.changes import Parted
 from pipeline.store.groups import Place
 
 Piece = Parted[Place]

@@ -15,19 +15,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.changes import Changes
 from pipeline.columns import UInt8
 from pipeline.kernels.ids import SPECIAL
 from pipeline.kernels.merge_faults import CANCEL, PUT, RECORD, UNCANCEL
-from pipeline.keys import buckets_of, code_ids, columns_of_table, pack
-from pipeline.ledger import ledger_changes
-from pipeline.merge import MergePolicy, Severities, Work, merge
+from pipeline.merge.changes import Changes
+from pipeline.merge.keys import buckets_of, code_ids, columns_of_table, pack
+from pipeline.merge.ledger import ledger_changes
+from pipeline.merge.merge import MergePolicy, Severities, Work, merge
+from pipeline.merge.recall import keys_of, recall
+from pipeline.merge.state import MemoryState
+from pipeline.merge.state_items import VISIT, Items
+from pipeline.merge.visit_items import stored_items
 from pipeline.outcome import Mode
-from pipeline.recall import keys_of, recall
-from pipeline.state import MemoryState
-from pipeline.state_items import VISIT, Items
 from pipeline.store.delta import DeltaTables
-from pipeline.visit_items import stored_items
 from schemas.tables import PREFIXES
 
 _ACTIONS: Final = {"cancel": CANCEL, "uncancel": UNCANCEL}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.archive import object_name, read_archived, unpacked
+from pipeline.store.archive import object_name, read_archived, unpacked
 from pipeline.store.layout import Layout
 
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.columns import Int64
-from pipeline.keys import buckets_of, code_ids, code_keys, columns_of_table
+from pipeline.merge.keys import buckets_of, code_ids, code_keys, columns_of_table
 from pipeline.store.committer import Committer
 from pipeline.store.delta import ALL_TABLES, TableCommit
 from pipeline.store.groups import FileGroup, Group, Rows

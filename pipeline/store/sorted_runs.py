@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from pipeline.state_items import Items
+from pipeline.merge.state_items import Items
 
 RUN_ROWS: Final = 500_000
 _LEAST_ROWS: Final = 512  # of one run in memory while merging

@@ -9,10 +9,10 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.kernels.ids import CODE_SHIFT, NO_DAY, SPECIAL
-from pipeline.keys import KEY_FIELDS, UInt64, code_keys, columns_of_table, pack_text
-from pipeline.recall import issues, keys_of, sources
-from pipeline.remember import ledger_of, moments_of
-from pipeline.state_items import VISIT, Items
+from pipeline.merge.keys import KEY_FIELDS, UInt64, code_keys, columns_of_table, pack_text
+from pipeline.merge.recall import issues, keys_of, sources
+from pipeline.merge.remember import ledger_of, moments_of
+from pipeline.merge.state_items import VISIT, Items
 from pipeline.store.state_db import StateDb
 from pipeline.store.state_pairs import bare, counted, items_of, moments, names
 from pipeline.store.state_rows import SpecialDelete, StateRows

@@ -19,7 +19,7 @@ from typing import Final
 import lmdb
 
 from pipeline.errors import StoreUnusableError, StoreWriteError
-from pipeline.state_items import SLOT, VISIT
+from pipeline.merge.state_items import SLOT, VISIT
 from pipeline.store.failures import commit_failed
 from pipeline.store.files import sync_folder
 from pipeline.store.state_overlay import Overlay

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from pipeline.keys import UInt64, ledger_keys, live_keys, moment_keys, moment_parts, months
-from pipeline.recall import keys_of
-from pipeline.state_items import VISIT, Items
+from pipeline.merge.keys import UInt64, ledger_keys, live_keys, moment_keys, moment_parts, months
+from pipeline.merge.recall import keys_of
+from pipeline.merge.state_items import VISIT, Items
 
 
 def items_of(values: Iterable[bytes], kind: np.dtype[np.void]) -> Items:

@@ -17,9 +17,9 @@ from typing import Final
 import numpy as np
 
 from pipeline.errors import StoreUnusableError
-from pipeline.recall import keys_of
-from pipeline.remember import ledger_of, moments_of
-from pipeline.state_items import VISIT
+from pipeline.merge.recall import keys_of
+from pipeline.merge.remember import ledger_of, moments_of
+from pipeline.merge.state_items import VISIT
 from pipeline.store.delta import DeltaTables
 from pipeline.store.files import sync_folder
 from pipeline.store.layout import Layout

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.keys import (
+from pipeline.merge.keys import (
     UInt64,
     code_ids,
     columns_of_table,
@@ -19,11 +19,11 @@ from pipeline.keys import (
     months_of_keys,
     spell,
 )
-from pipeline.recall import keys_of
-from pipeline.state_items import VISIT, Items
+from pipeline.merge.recall import keys_of
+from pipeline.merge.state_items import VISIT, Items
+from pipeline.merge.visit_items import stored_items
 from pipeline.store.delta import ALL_TABLES, DeltaTables
 from pipeline.store.state_slots import ENTRY, ENTRY_COLUMNS, entries_of, named, specials_of
-from pipeline.visit_items import stored_items
 from schemas.tables import PREFIXES, Track
 from schemas.versions import versions
 

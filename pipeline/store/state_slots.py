@@ -15,9 +15,9 @@ import pyarrow.compute as pc
 from pipeline.columns import Int32, Int64
 from pipeline.kernels.ids import SPECIAL
 from pipeline.kernels.merge_faults import COUNTS, DISPENSES
-from pipeline.keys import code_ids, columns_of_table, pack
-from pipeline.ledger import KIND_NAMES
-from pipeline.state_items import CANCELLED, DISPENSED, SLOT, Items
+from pipeline.merge.keys import code_ids, columns_of_table, pack
+from pipeline.merge.ledger import KIND_NAMES
+from pipeline.merge.state_items import CANCELLED, DISPENSED, SLOT, Items
 
 ENTRY: Final = np.dtype([("high", "<u8"), ("low", "<u8"), ("slot", SLOT), ("named", "u1")])
 """A slot with the key of its prescription; ``named`` is 0 while the visit's key is missing."""

@@ -23,9 +23,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.archive import Archive
 from pipeline.errors import StoreUnusableError
 from pipeline.store.appended import append, batch_row
+from pipeline.store.archive import Archive
 from pipeline.store.committer import Committer
 from pipeline.store.compaction import compact
 from pipeline.store.delta import TableCommit

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from pipeline.changes import Changes
+from pipeline.merge.changes import Changes
 from pipeline.store.committer import Committer
 from pipeline.store.current import CurrentTables
 from pipeline.store.delta import ALL_TABLES, TableCommit

@@ -15,7 +15,8 @@ import pyarrow as pa
 
 from pipeline.batches import Checker, Intake, Part
 from pipeline.errors import StoreUnusableError, kind_and_place
-from pipeline.merge import MergePolicy
+from pipeline.ingest.unpack import Payload
+from pipeline.merge.merge import MergePolicy
 from pipeline.metrics import Metrics
 from pipeline.outcome import Counts, Refusal
 from pipeline.results import Receipted, finding_rows, processed_row, upload_row
@@ -27,7 +28,6 @@ from pipeline.stream.objects import Objects
 from pipeline.stream.parts import MARK, Checked, pack_checked, pack_mark
 from pipeline.stream.routing import shares
 from pipeline.stream.topics import Stream
-from pipeline.unpack import Payload
 
 SHARE: Final = "share"
 MOST: Final = 400  # messages looked at together

@@ -19,6 +19,7 @@ from threading import Lock
 from typing import Final
 
 from pipeline.errors import PipelineError, StoreWriteError
+from pipeline.ingest.unpack import Payload
 from pipeline.intake.door import Clock
 from pipeline.intake.outcomes import Outcomes
 from pipeline.intake.sender import (
@@ -38,7 +39,6 @@ from pipeline.stream.messages import Claim, pack_claim, why_refused
 from pipeline.stream.objects import Objects
 from pipeline.stream.topics import Stream, refuse_renewed
 from pipeline.stream.twins import First
-from pipeline.unpack import Payload
 from pipeline.upload_ids import new_upload_id, received_of, upload_id_of
 
 _PATIENCE: Final = 20.0  # seconds for the cluster to take a claim, and for it to come back

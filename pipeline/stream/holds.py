@@ -6,7 +6,7 @@ import logging
 from collections import defaultdict
 from typing import Self
 
-from pipeline.merge import MergePolicy
+from pipeline.merge.merge import MergePolicy
 from pipeline.stream.broker import BEGINNING, Cluster, Reader, Sender
 from pipeline.stream.merging import Question, TooMany, held_by
 from pipeline.stream.messages import PoisonError, number_in, pack, unpack

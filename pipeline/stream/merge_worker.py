@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from pipeline.merge import MergePolicy
+from pipeline.merge.merge import MergePolicy
 from pipeline.metrics import Metrics
 from pipeline.store.layout import Layout
 from pipeline.stream.broker import Cluster, Reader, Received, Sender

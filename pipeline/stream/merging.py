@@ -15,14 +15,14 @@ from itertools import groupby
 import numpy as np
 import pyarrow as pa
 
-from pipeline.candidates import candidates, work_of
-from pipeline.changes import Changes
-from pipeline.decisions import Decided, decide
-from pipeline.keys import live_keys, pack_text
-from pipeline.merge import MergePolicy, doomed_visits, too_many_deletes
+from pipeline.merge.candidates import candidates, work_of
+from pipeline.merge.changes import Changes
+from pipeline.merge.decisions import Decided, decide
+from pipeline.merge.keys import live_keys, pack_text
+from pipeline.merge.merge import MergePolicy, doomed_visits, too_many_deletes
+from pipeline.merge.state import State
 from pipeline.outcome import Standing, Verdict
 from pipeline.results import finding_rows, history_rows, visit_changes
-from pipeline.state import State
 from pipeline.stream.gather import Step
 from pipeline.stream.messages import PoisonError
 from pipeline.stream.routing import Reunited, Share, reunited

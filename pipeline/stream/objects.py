@@ -2,14 +2,14 @@
 
 raw/objects/4f/4f2a….zst
 
-Packs (``pipeline.archive``) have one writer; what is found there is found here too.
+Packs (``pipeline.store.archive``) have one writer; what is found there is found here too.
 """
 
 from __future__ import annotations
 
 from contextlib import suppress
 
-from pipeline.archive import compress, object_name
+from pipeline.store.archive import compress, object_name
 from pipeline.store.failures import write_failures
 from pipeline.store.layout import Layout
 from pipeline.store.raw import read_upload

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from pipeline.merge import MergePolicy
+from pipeline.merge.merge import MergePolicy
 from pipeline.stream.gather import Gather, Step
 from pipeline.stream.lowest import Lowest
 from pipeline.stream.merging import Part, Plans, Question, TooMany, merge_step

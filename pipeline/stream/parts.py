@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.changes import Changes, GoneRows, NewRows
+from pipeline.merge.changes import Changes, GoneRows, NewRows
 from pipeline.outcome import Decision
 from pipeline.results import upload_rows
 from pipeline.stream.merging import Applied, Part

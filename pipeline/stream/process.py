@@ -13,7 +13,7 @@ from filelock import FileLock
 from pipeline.batches import Checker, plans_of
 from pipeline.errors import StoreUnusableError
 from pipeline.limits import LIMITS, Limits
-from pipeline.merge import MergePolicy
+from pipeline.merge.merge import MergePolicy
 from pipeline.metrics import Job as Name
 from pipeline.metrics import Metrics
 from pipeline.reference.kept import read_snapshot

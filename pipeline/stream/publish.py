@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from pipeline import traces
+from pipeline.ingest.unpack import Payload
 from pipeline.outcome import Channel, Mode
 from pipeline.stream.broker import Cluster, Sender
 from pipeline.stream.letters import dead_letters, unanswered
 from pipeline.stream.messages import Claim, pack_claim, why_refused
 from pipeline.stream.objects import Objects
 from pipeline.stream.topics import Stream, refuse_renewed
-from pipeline.unpack import Payload
 from pipeline.upload_ids import upload_id_of
 
 _log = logging.getLogger(__name__)

@@ -16,19 +16,19 @@ from typing import Any, Final
 
 import numpy as np
 
-from pipeline.candidates import Candidates, candidates
 from pipeline.columns import Int64
 from pipeline.core import Processed
 from pipeline.kernels.merge_faults import DELETE
-from pipeline.keys import buckets_of, months, months_of_keys
 from pipeline.limits import UNLIMITED
-from pipeline.merge import MergePolicy
+from pipeline.merge.candidates import Candidates, candidates
+from pipeline.merge.keys import buckets_of, months, months_of_keys
+from pipeline.merge.merge import MergePolicy
+from pipeline.merge.recall import keys_of
 from pipeline.outcome import Findings
-from pipeline.parse import parse_many
-from pipeline.ready import ready
-from pipeline.recall import keys_of
+from pipeline.parse.parse import parse_many
 from pipeline.results import Receipted
 from pipeline.stream.messages import Claim, PoisonError
+from pipeline.validate.ready import ready
 from rules.plan import Plan
 from schemas import version_in
 from schemas.versions import versions

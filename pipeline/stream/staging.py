@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.decided import stored_upload
-from pipeline.merge import Hold
+from pipeline.merge.merge import Hold
 from pipeline.outcome import Envelope
 from pipeline.results import Receipted, held_row, upload_rows
 from pipeline.store.store import Store

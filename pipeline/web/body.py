@@ -15,7 +15,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pipeline.unpack import Arriving, Payload
+from pipeline.ingest.unpack import Arriving, Payload
 from pipeline.web.budget import CLOSE, Budget
 from pipeline.web.house import House
 from pipeline.web.problems import Problem

@@ -8,9 +8,9 @@ from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 
 from pipeline.accounts.who import Who
+from pipeline.ingest.unpack import Payload
 from pipeline.outcome import Mode
 from pipeline.report.answer import Answer
-from pipeline.unpack import Payload
 from pipeline.web.house import House
 
 _AT_ONCE: Final = CapacityLimiter(2)  # what was sent must not wait for what is only tried

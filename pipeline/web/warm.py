@@ -8,8 +8,8 @@ from hashlib import sha256
 from fastapi import FastAPI
 
 from pipeline.accounts.who import Who
+from pipeline.ingest.unpack import Payload
 from pipeline.report.catalogue.search import catalogue
-from pipeline.unpack import Payload
 from pipeline.web.api.document import document_of, examples
 from pipeline.web.house import House
 

@@ -19,7 +19,8 @@ from visit_records import CLINIC
 
 from pipeline import batches
 from pipeline.generate import DEFAULT_AS_OF
-from pipeline.ingest import find_files, read_uploads
+from pipeline.ingest.ingest import find_files, read_uploads
+from pipeline.ingest.unpack import Payload
 from pipeline.intake.sender import DoorClosedError, Sender, Ticket
 from pipeline.intake.service import Service, open_service
 from pipeline.limits import LIMITS
@@ -28,7 +29,6 @@ from pipeline.settings import Settings
 from pipeline.store.kept import KeptTables
 from pipeline.store.store import open_store
 from pipeline.stored import StoredUploads
-from pipeline.unpack import Payload
 
 NOT_TAKEN = 75
 _COMMIT_SECONDS = 0.02

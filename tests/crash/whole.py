@@ -14,7 +14,7 @@ from pathlib import Path
 import polars as pl
 from deltalake import DeltaTable
 
-from pipeline.archive import read_archived
+from pipeline.store.archive import read_archived
 from pipeline.store.verify import verify
 
 UPLOAD_ID = re.compile(rb"[0-9A-HJKMNP-TV-Z]{26}")

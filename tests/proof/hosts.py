@@ -9,7 +9,7 @@ from math import log
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.validate import validate
+from pipeline.validate.validate import validate
 from rules.compile import compile_rules
 from rules.model import Base, Rule
 from tests.batches import make_batch

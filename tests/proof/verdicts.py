@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from pipeline.validate import validate
+from pipeline.validate.validate import validate
 from rules.compile import compile_rules
 from rules.load import load_bases
 from rules.model import Rule

@@ -21,6 +21,7 @@ from confluent_kafka.admin import AdminClient
 from crash.faults import Fault
 from scenario import Sending
 
+from pipeline.ingest.unpack import Payload
 from pipeline.store.files import Files, LocalFiles
 from pipeline.store.layout import Layout, layout_of
 from pipeline.stream.broker import BrokerError, Cluster, Reader, Sender
@@ -30,7 +31,6 @@ from pipeline.stream.process import Options, open_stream
 from pipeline.stream.publish import How, publish
 from pipeline.stream.recorder import Pace
 from pipeline.stream.standing import standing_of
-from pipeline.unpack import Payload
 from tests.kafka.server import Broker
 
 Result = TypeVar("Result")

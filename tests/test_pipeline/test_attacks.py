@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 
 from pipeline.core import Processed, process, process_many
-from pipeline.decode import Decoded, decode
 from pipeline.limits import Limits
 from pipeline.outcome import Envelope, Refusal
-from pipeline.parse import ParserChoice
-from pipeline.parse_lxml import parse_lxml
+from pipeline.parse.careful import parse_lxml
+from pipeline.parse.decode import Decoded, decode
+from pipeline.parse.parse import ParserChoice
 from rules import load_plan
 from schemas import V2
 

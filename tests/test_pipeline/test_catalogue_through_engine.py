@@ -8,7 +8,7 @@ import pytest
 from reference_tables import references_of
 
 from pipeline.core import process_many
-from pipeline.parse import ParserChoice
+from pipeline.parse.parse import ParserChoice
 from rules import load_plan, load_rules
 from rules.load import load_bases
 from rules.model import Example

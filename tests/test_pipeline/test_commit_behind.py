@@ -18,7 +18,7 @@ from store_oracle import table
 from pipeline import registrations
 from pipeline.batches import Checker
 from pipeline.errors import StoreWriteError
-from pipeline.merge import MergePolicy
+from pipeline.merge.merge import MergePolicy
 from pipeline.registrations import SentFile, load_registrations
 from pipeline.settle import Settler
 from pipeline.store.journal import Journal

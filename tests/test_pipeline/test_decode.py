@@ -6,10 +6,10 @@ import gzip
 
 import pytest
 
-from pipeline.decode import Decoded, decode
 from pipeline.kernels.big5 import first_wrong_big5
 from pipeline.limits import Limits
 from pipeline.outcome import Refusal
+from pipeline.parse.decode import Decoded, decode
 
 BODY = "<RECS><REC>許功蓋</REC></RECS>"
 

@@ -10,10 +10,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipeline.candidates import candidates
 from pipeline.core import process
-from pipeline.duty import LATE, LATE_EMERGENCY, late
-from pipeline.merge import MergePolicy
+from pipeline.merge.candidates import candidates
+from pipeline.merge.duty import LATE, LATE_EMERGENCY, late
+from pipeline.merge.merge import MergePolicy
 from pipeline.outcome import Envelope, Mode
 from pipeline.run import RunOptions, run
 from rules import load_plan

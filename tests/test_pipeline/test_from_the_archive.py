@@ -8,9 +8,9 @@ import pytest
 from histories import history
 from scenario import run_all
 
-from pipeline.archive import read_archived
 from pipeline.core import process
 from pipeline.outcome import Envelope
+from pipeline.store.archive import read_archived
 from pipeline.store.layout import layout_of
 from rules import load_plan
 from tests.oracle.replay import Answer, Replay, read_visits

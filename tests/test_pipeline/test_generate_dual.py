@@ -9,12 +9,12 @@ from typing import Any
 import orjson
 import pytest
 
-from pipeline.arrow import visit_table
 from pipeline.core import Processed, process_many
 from pipeline.generate import DUAL_AS_OF, generate_dual
 from pipeline.generate.dual import WINDOW_DAYS
 from pipeline.outcome import Envelope, Mode, Verdict
-from pipeline.recognise import recognise
+from pipeline.parse.arrow import visit_table
+from pipeline.parse.recognise import recognise
 from rules import load_plan
 from schemas import V1
 from schemas.versions import PRECHECK_KEY

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.ingest import SourceMissingError, find_files, read_uploads
+from pipeline.ingest.ingest import SourceMissingError, find_files, read_uploads
+from pipeline.ingest.unpack import MOST_MEMBERS, RATIO_FREE_BYTES, Payload
 from pipeline.limits import Limits
-from pipeline.unpack import MOST_MEMBERS, RATIO_FREE_BYTES, Payload
 
 SMALL = Limits(upload_bytes=2_000, compression_ratio=200)
 

@@ -23,11 +23,11 @@ from senders import (
 )
 from visit_records import CLINIC, HOSPITAL, PERSON, moment, visit
 
-from pipeline.archive import read_archived
+from pipeline.ingest.unpack import Payload
 from pipeline.intake.sender import DoorClosedError, KeyReusedError, Ticket
 from pipeline.intake.waiting import Waiting
 from pipeline.outcome import Mode
-from pipeline.unpack import Payload
+from pipeline.store.archive import read_archived
 
 MORNING = moment("2025-12-20T09:30:00")
 THREADS = 32

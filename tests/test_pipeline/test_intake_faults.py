@@ -16,16 +16,16 @@ from senders import EVENING, PATIENCE, Clock, payload_of, send, sender, service_
 from visit_records import CLINIC, PERSON, moment, visit
 
 from pipeline import batches, settle
-from pipeline.archive import compress
 from pipeline.core import Processed
+from pipeline.ingest.unpack import Payload
 from pipeline.intake.log import IntakeLog, intake_path
 from pipeline.intake.recovery import open_settled
 from pipeline.intake.service import Service
 from pipeline.intake.taken import Taken
 from pipeline.run import RunOptions, run
+from pipeline.store.archive import compress
 from pipeline.store.layout import layout_of
 from pipeline.store.store import open_store
-from pipeline.unpack import Payload
 from pipeline.upload_ids import new_upload_id
 from rules import load_plan
 from tests.oracle.replay import Replay

@@ -6,9 +6,9 @@ from hashlib import sha256
 
 import pytest
 
+from pipeline.ingest.unpack import Payload
 from pipeline.intake.recent_bytes import RecentBytes
 from pipeline.outcome import Refusal
-from pipeline.unpack import Payload
 
 
 def payload(data: bytes, refusal: Refusal | None = None) -> Payload:

@@ -10,12 +10,12 @@ import numpy as np
 from pipeline.columns import Int32
 from pipeline.kernels import table
 from pipeline.kernels.merge_faults import COUNTS, DELETE, RECORD
-from pipeline.keys import UInt64, pack_text
-from pipeline.merge import Merged, MergePolicy, Severities, Work, merge
-from pipeline.recall import recall
-from pipeline.remember import remember
-from pipeline.state import MemoryState
-from pipeline.state_items import VISIT, Items
+from pipeline.merge.keys import UInt64, pack_text
+from pipeline.merge.merge import Merged, MergePolicy, Severities, Work, merge
+from pipeline.merge.recall import recall
+from pipeline.merge.remember import remember
+from pipeline.merge.state import MemoryState
+from pipeline.merge.state_items import VISIT, Items
 
 COUNT = 30_000
 SOME_DAY = 19_000

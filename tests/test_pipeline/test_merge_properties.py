@@ -17,7 +17,7 @@ from shrink import as_text, minimal, replayed
 
 from pipeline.core import Processed
 from pipeline.held import Decision, decide_held
-from pipeline.state_items import SLOT, VISIT
+from pipeline.merge.state_items import SLOT, VISIT
 from rules import load_plan
 from tests.oracle.replay import Answer, Replay
 from tests.oracle.replay_tables import expected, read, stored

@@ -7,13 +7,13 @@ import pyarrow as pa
 
 from pipeline.columns import UInt8
 from pipeline.kernels.merge_faults import COUNTS, DELETE, NOT_OWN_DELETED, RECORD, UNTOUCHED
-from pipeline.keys import columns_of_table, pack_text
-from pipeline.merge import MergePolicy, Severities, Work, merge
-from pipeline.recall import recall
-from pipeline.remember import moments_of
-from pipeline.state import MemoryState
-from pipeline.state_items import VISIT
-from pipeline.visit_items import visit_items
+from pipeline.merge.keys import columns_of_table, pack_text
+from pipeline.merge.merge import MergePolicy, Severities, Work, merge
+from pipeline.merge.recall import recall
+from pipeline.merge.remember import moments_of
+from pipeline.merge.state import MemoryState
+from pipeline.merge.state_items import VISIT
+from pipeline.merge.visit_items import visit_items
 from schemas.fields import fields
 
 ALL_WARN = Severities(rejecting=0)

@@ -7,7 +7,7 @@ import pytest
 from pipeline.columns import FAULT_CODES
 from pipeline.limits import Limits
 from pipeline.outcome import Refusal
-from pipeline.parse import FastDeclinedError, Parsed, ParserChoice, parse_many, room_for
+from pipeline.parse.parse import FastDeclinedError, Parsed, ParserChoice, parse_many, room_for
 from schemas import ORDER_FIELDS, VISIT_FIELDS
 
 HEAD = '<?xml version="1.0" encoding="Big5"?>'

@@ -12,7 +12,7 @@ import pytest
 from mutations import SEED_DOCUMENTS, SEED_DOCUMENTS_V1, mutate
 
 from pipeline.columns import Batch
-from pipeline.parse import parse_many
+from pipeline.parse.parse import parse_many
 from schemas import V1, V2, Version
 
 MUTATIONS = 200_000

@@ -6,13 +6,13 @@ from datetime import datetime
 
 import pytest
 
-from pipeline.arrow import order_table, visit_table
 from pipeline.columns import FAULT_CODES
 from pipeline.core import process, process_many
-from pipeline.leave_out import without
 from pipeline.outcome import Envelope
-from pipeline.parse import ParserChoice, parse_many
+from pipeline.parse.arrow import order_table, visit_table
+from pipeline.parse.parse import ParserChoice, parse_many
 from pipeline.taipei import TAIPEI
+from pipeline.validate.leave_out import without
 from rules import load_plan
 from rules.load import load_bases
 from schemas import V1, V2

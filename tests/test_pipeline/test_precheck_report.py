@@ -16,7 +16,7 @@ from report_store import finding, make_store, upload
 
 from pipeline.cli import main
 from pipeline.comparison.results import LATE_RULES
-from pipeline.duty import LATE, LATE_EMERGENCY
+from pipeline.merge.duty import LATE, LATE_EMERGENCY
 from pipeline.report.precheck.charts import dot_chart, percent
 
 HERE, OTHER = "3500000001", "3500000002"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from mutations import SEED_DOCUMENTS, SEED_DOCUMENTS_V1
 
-from pipeline.recognise import by_version, recognise
+from pipeline.parse.recognise import by_version, recognise
 from schemas import V1, V2, Version
 
 SAMPLES = Path(__file__).parents[1] / "fixtures"

@@ -18,11 +18,11 @@ from oracles import Row
 from reference_tables import references_of
 
 from pipeline.core import process_many
-from pipeline.leave_out import without
 from pipeline.outcome import Envelope
 from pipeline.reference.folder import read_folder, samples
 from pipeline.references import NONE, hash_of
-from pipeline.validate import refused, validate
+from pipeline.validate.leave_out import without
+from pipeline.validate.validate import refused, validate
 from rules import load_plan
 from rules.compile import compile_rules
 from rules.expression import parse

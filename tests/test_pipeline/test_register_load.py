@@ -11,7 +11,6 @@ import pytest
 from deltalake import DeltaTable
 from registration_files import HUA, MEI, MING, NAME, RECEIVED, check, csv_of
 
-from pipeline.archive import read_archived
 from pipeline.cli import WRONG_USAGE, main
 from pipeline.errors import StoreWriteError
 from pipeline.register.check import Checked
@@ -19,6 +18,7 @@ from pipeline.register.limits import REGISTER_LIMITS, RegisterLimits
 from pipeline.registrations import Loaded, SentFile, load_registrations
 from pipeline.report.register_stored import stored_registration
 from pipeline.run import RunOptions, run
+from pipeline.store.archive import read_archived
 from pipeline.store.compaction import compact
 from pipeline.store.datafiles import DataFile
 from pipeline.store.layout import layout_of

@@ -8,8 +8,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from pipeline.merge.state_findings import decided_rules
 from pipeline.run import RunOptions, run
-from pipeline.state_findings import decided_rules
 from rules import load_plan, load_rules
 from rules.model import History, Rule
 from tests.rule_histories import Told, Upload, breaks, histories, named, receipt_of, uploads_of

@@ -17,12 +17,12 @@ from deltalake import DeltaTable
 from store_oracle import table
 
 from pipeline import batches
-from pipeline.archive import read_archived
 from pipeline.core import Processed, process_many
 from pipeline.generate import DEFAULT_AS_OF, generate
-from pipeline.ingest import SourceMissingError
+from pipeline.ingest.ingest import SourceMissingError
 from pipeline.outcome import Envelope, Mode
 from pipeline.run import RunOptions, run
+from pipeline.store.archive import read_archived
 from rules import load_plan
 from schemas import VISIT_FIELDS
 from tests.oracle.replay import Replay

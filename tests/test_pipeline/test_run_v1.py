@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.core import process
 from pipeline.outcome import Envelope, Verdict
-from pipeline.recognise import recognise
+from pipeline.parse.recognise import recognise
 from pipeline.run import RunOptions, run
 from pipeline.store.delta import DeltaTables
 from pipeline.store.layout import layout_of

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import StoreWriteError
-from pipeline.state import MemoryState
+from pipeline.merge.state import MemoryState
 from pipeline.store import state_db
 from pipeline.store.state_db import DATA, Marker, StateDamagedError, StateDb
 

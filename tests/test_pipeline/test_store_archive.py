@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import archive as module
-from pipeline.archive import Archive, compress, read_archived
 from pipeline.errors import StoreUnusableError
+from pipeline.store import archive as module
+from pipeline.store.archive import Archive, compress, read_archived
 
 
 def add(archive: Archive, *payloads: bytes) -> list[bytes]:

@@ -13,12 +13,12 @@ import polars as pl
 import pytest
 from store_oracle import table
 
-from pipeline.archive import read_archived
 from pipeline.errors import StoreUnusableError
 from pipeline.generate import DEFAULT_AS_OF
-from pipeline.keys import buckets_of, code_ids, columns_of_table
+from pipeline.merge.keys import buckets_of, code_ids, columns_of_table
 from pipeline.run import RunOptions, run
 from pipeline.store import migration
+from pipeline.store.archive import read_archived
 from pipeline.store.layout import FORMAT, layout_of, read_config
 from pipeline.store.opening import open_tables
 from pipeline.store.verify import verify

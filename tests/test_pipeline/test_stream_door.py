@@ -16,6 +16,7 @@ from stream.threads import Running, wait_until, wait_until_recorded
 from visit_records import CLINIC, OTHER_CLINIC, PERSON, moment, visit
 
 from pipeline.desk.health import health_of
+from pipeline.ingest.unpack import Payload
 from pipeline.intake.sender import DoorClosedError, KeyReusedError, Sender, Ticket
 from pipeline.report.answer import Answer
 from pipeline.settings import Settings
@@ -25,7 +26,6 @@ from pipeline.stream.broker import BrokerError, Cluster
 from pipeline.stream.process import Options, run_merge, run_validate
 from pipeline.stream.recorder import Pace
 from pipeline.stream.service import StreamService, open_stream_service
-from pipeline.unpack import Payload
 from tests.kafka.server import Broker, broker
 
 PATIENCE = 180.0

@@ -12,9 +12,9 @@ from merging import BUCKETS, Merging, joined, merged
 from scenario import Sending
 
 from pipeline.core import process_many
-from pipeline.merge import MergePolicy
+from pipeline.merge.merge import MergePolicy
+from pipeline.merge.state import MemoryState
 from pipeline.outcome import Verdict
-from pipeline.state import MemoryState
 from pipeline.stream.gather import Gather, Step
 from pipeline.stream.merging import Part, Question, held_by, merge_step
 from pipeline.stream.messages import Claim, pack, unpack

@@ -19,7 +19,7 @@ from stream.told import assert_told, receipts
 
 from pipeline.cli import main
 from pipeline.errors import StoreUnusableError
-from pipeline.ingest import find_files, read_uploads
+from pipeline.ingest.ingest import find_files, read_uploads
 from pipeline.metrics import Metrics
 from pipeline.run import RunOptions, run
 from pipeline.store.layout import layout_of

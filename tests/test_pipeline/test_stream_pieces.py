@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.merge import MergePolicy
+from pipeline.merge.merge import MergePolicy
+from pipeline.merge.state import MemoryState
 from pipeline.outcome import Verdict
-from pipeline.state import MemoryState
 from pipeline.stream.dispatch import Ahead
 from pipeline.stream.gather import Gather, Step
 from pipeline.stream.lowest import Lowest

@@ -20,7 +20,7 @@ from reference_tables import references_of
 
 from pipeline.columns import FAULT_CODES, Faults
 from pipeline.outcome import Envelope, Findings, Verdict
-from pipeline.validate import refused, validate
+from pipeline.validate.validate import refused, validate
 from rules import load_plan, load_rules
 from rules.load import load_bases
 from rules.plan import Node, Plan, PlannedRule

@@ -17,12 +17,12 @@ from senders import Clock
 from pipeline.accounts.faults import WeakPasswordError
 from pipeline.accounts.who import Who
 from pipeline.desk.errors import DownloadEndedError, NotThereError
+from pipeline.ingest.unpack import Payload
 from pipeline.intake.sender import Sender
 from pipeline.report.error_csv import error_csv
 from pipeline.report.receipt import receipt
 from pipeline.settings import Settings
 from pipeline.taipei import TAIPEI
-from pipeline.unpack import Payload
 from pipeline.web.downloads import NotReadyError, download, encrypted_download
 from pipeline.web.house import Doorway, House
 from pipeline.web.open_house import open_house

@@ -13,9 +13,9 @@ from starlette.datastructures import UploadFile
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from pipeline.accounts.sessions import Session
+from pipeline.ingest.unpack import Payload
 from pipeline.intake.sender import Sender, Ticket
 from pipeline.outcome import Channel, Mode
-from pipeline.unpack import Payload
 from pipeline.web.house import House, HouseOf
 from pipeline.web.identity import address_of, page_of
 from pipeline.web.portal.notices import leave_notice

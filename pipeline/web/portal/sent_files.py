@@ -12,8 +12,8 @@ from fastapi import Request
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
+from pipeline.ingest.unpack import Payload, read_gzip, read_plain, read_zip
 from pipeline.limits import Limits
-from pipeline.unpack import Payload, read_gzip, read_plain, read_zip
 from pipeline.web.house import House
 from pipeline.web.identity import CSRF_FIELD, PageSession, check_csrf
 from pipeline.web.portal.forms import Form, require_utf8

@@ -20,8 +20,8 @@ from starlette.responses import Response
 
 from pipeline.accounts.who import Who
 from pipeline.desk.errors import DownloadEndedError, NotThereError
+from pipeline.ingest.unpack import read_plain
 from pipeline.intake.sender import DoorClosedError, Sender
-from pipeline.unpack import read_plain
 from pipeline.web.budget import CLOSE
 from pipeline.web.downloads import NotReadyError, available, log_download
 from pipeline.web.house import House, HouseOf

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipeline.keys import (
+from pipeline.merge.keys import (
     UInt64,
     ledger_keys,
     live_keys,
@@ -16,10 +16,10 @@ from pipeline.keys import (
     months,
     new_rows,
 )
-from pipeline.merge import Merged
-from pipeline.recall import Known, keys_of
-from pipeline.state import Items as Values
-from pipeline.state_items import OPEN, SLOT, VISIT, Items
+from pipeline.merge.merge import Merged
+from pipeline.merge.recall import Known, keys_of
+from pipeline.merge.state import Items as Values
+from pipeline.merge.state_items import OPEN, SLOT, VISIT, Items
 
 
 class Remembered(NamedTuple):

@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.columns import Int32, Int64, UInt8
-from pipeline.decode import Decoded
 from pipeline.kernels.big5 import code_points
 from pipeline.kernels.scan import BIG5, BOX, MB1, MB2, MSH, OK, UTF8, count_rows, scan
 from pipeline.kernels.tail import rewrite
 from pipeline.limits import Limits
-from pipeline.rows import Rows
+from pipeline.parse.decode import Decoded
+from pipeline.parse.rows import Rows
 from schemas import Version
 
 _BOXES = {"MSH": MSH, "MB1": MB1, "MB2": MB2}

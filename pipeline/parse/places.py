@@ -18,7 +18,7 @@ def places(batch: Batch, field: Int32, record: Int32, order: Int32) -> Place:
     """(offset, length, value offset, value length) of each finding.
 
     ``field`` indexes the fields of the batch's records, then those of its orders, then what is no
-    field (``pipeline.ready``); ``order`` rows of the batch's orders or -1.
+    field (``pipeline.validate.ready``); ``order`` rows of the batch's orders or -1.
     What isn't a field, or is absent, stands at the start tag of its order or record with length
     0 and has no value (-1).
     """

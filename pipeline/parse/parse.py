@@ -1,7 +1,7 @@
 """PURE: payloads → one batch of columns, and a refusal for each that is no upload.
 
-Takes checked bytes (``pipeline.decode``); tries the fast way on all of them at once; gives what the
-fast way declined to lxml, one by one. Never sees a rule.
+Takes checked bytes (``pipeline.parse.decode``); tries the fast way on all of them at once; gives
+what the fast way declined to lxml, one by one. Never sees a rule.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import Literal
 import numpy as np
 
 from pipeline.columns import Batch, Cells, Faults, Int64, Moved, UInt8
-from pipeline.decode import Decoded, decode
-from pipeline.join import join
 from pipeline.limits import LIMITS, Limits
 from pipeline.outcome import Refusal
-from pipeline.parse_fast import parse_fast
-from pipeline.parse_lxml import parse_lxml
-from pipeline.rows import MISSING_NAMES, Rows
+from pipeline.parse.careful import parse_lxml
+from pipeline.parse.decode import Decoded, decode
+from pipeline.parse.fast import parse_fast
+from pipeline.parse.join import join
+from pipeline.parse.rows import MISSING_NAMES, Rows
 from schemas import V2, Version
 
 ParserChoice = Literal["auto", "fast", "lxml"]

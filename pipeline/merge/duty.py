@@ -12,12 +12,12 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.candidates import Candidates
 from pipeline.columns import Batch, Int32, Int64
 from pipeline.core import Processed
 from pipeline.kernels.ids import NO_DAY
-from pipeline.merge import MergePolicy
-from pipeline.validate import wall_seconds
+from pipeline.merge.candidates import Candidates
+from pipeline.merge.merge import MergePolicy
+from pipeline.validate.validate import wall_seconds
 from schemas.fields import fields
 
 LATE: Final = "state/not-within-a-day"

@@ -11,8 +11,8 @@ from collections.abc import Collection
 import numpy as np
 
 from pipeline.columns import ABSENT, FAULT_CODES, Int32
-from pipeline.rows import MISSING_NAMES, Rows
-from pipeline.tokens import Tag
+from pipeline.parse.rows import MISSING_NAMES, Rows
+from pipeline.parse.tokens import Tag
 from schemas import Version
 
 

@@ -14,10 +14,10 @@ import numpy.typing as npt
 
 from pipeline.columns import Int32, UInt8
 from pipeline.kernels.merge_faults import COUNTS, DISPENSES
-from pipeline.keys import Numbering, UInt64, ledger_keys, moment_keys, moment_parts, new_rows
-from pipeline.state import State
-from pipeline.state_items import PLACES, SLOT, VISIT, Items
-from pipeline.visit_items import REFILL_KINDS, flags_of
+from pipeline.merge.keys import Numbering, UInt64, ledger_keys, moment_keys, moment_parts, new_rows
+from pipeline.merge.state import State
+from pipeline.merge.state_items import PLACES, SLOT, VISIT, Items
+from pipeline.merge.visit_items import REFILL_KINDS, flags_of
 
 Bools = npt.NDArray[np.bool_]
 

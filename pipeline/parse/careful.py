@@ -13,13 +13,13 @@ from typing import Any, cast
 
 from lxml import etree
 
-from pipeline.builder import Builder, CutOff, Refused
-from pipeline.decode import Decoded, refusal_at
-from pipeline.diagnose import diagnose
 from pipeline.limits import Limits
 from pipeline.outcome import Refusal
-from pipeline.rows import Rows
-from pipeline.tokens import tags
+from pipeline.parse.builder import Builder, CutOff, Refused
+from pipeline.parse.decode import Decoded, refusal_at
+from pipeline.parse.diagnose import diagnose
+from pipeline.parse.rows import Rows
+from pipeline.parse.tokens import tags
 from schemas import Version
 
 _PROLOG = re.compile(rb"(?:[ \t\r\n]++|<!--.*?-->|<\?.*?\?>)*+", re.DOTALL)

@@ -15,8 +15,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
+from pipeline.ingest.unpack import Payload, read_gzip, read_plain, read_zip, refused
 from pipeline.limits import LIMITS, Limits
-from pipeline.unpack import Payload, read_gzip, read_plain, read_zip, refused
 
 SUFFIXES: Final = (".xml", ".xml.gz", ".zip")
 

@@ -8,14 +8,14 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.candidates import Candidates
 from pipeline.columns import Int32
 from pipeline.core import Processed
-from pipeline.duty import LATE, LATE_EMERGENCY, late
 from pipeline.kernels import merge_faults as faults
-from pipeline.merge import Merged, MergePolicy, Severities
+from pipeline.merge.candidates import Candidates
+from pipeline.merge.duty import LATE, LATE_EMERGENCY, late
+from pipeline.merge.merge import Merged, MergePolicy, Severities
 from pipeline.outcome import Findings, Mode, Verdict
-from pipeline.places import places
+from pipeline.parse.places import places
 from rules.plan import Plan
 
 _ORIGINAL: Final = "state/original-visit-unknown/"

@@ -10,7 +10,7 @@ import pyarrow as pa
 from pipeline.columns import UInt8
 from pipeline.kernels import ids
 from pipeline.kernels.merge_faults import CLEARS_UP, COUNTS, DISPENSES, ORIGIN
-from pipeline.keys import (
+from pipeline.merge.keys import (
     Column,
     Columns,
     UInt32,
@@ -20,7 +20,7 @@ from pipeline.keys import (
     columns_of_table,
     pack,
 )
-from pipeline.state_items import MOST_REFILLS, VISIT, Items
+from pipeline.merge.state_items import MOST_REFILLS, VISIT, Items
 from rules.codes import named_lists
 from schemas import V2, Version
 

@@ -12,13 +12,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.changes import Changes, GoneRows, NewRows, Partition
 from pipeline.columns import Int64
-from pipeline.keys import UInt64, buckets_of, month_text, months_of_keys, spell, unpack
-from pipeline.merge import Merged
-from pipeline.recall import Known
-from pipeline.state_items import CANCELLED, DISPENSED, KINDS, OPEN, PLACES
-from pipeline.visit_items import REFILL_KINDS
+from pipeline.merge.changes import Changes, GoneRows, NewRows, Partition
+from pipeline.merge.keys import UInt64, buckets_of, month_text, months_of_keys, spell, unpack
+from pipeline.merge.merge import Merged
+from pipeline.merge.recall import Known
+from pipeline.merge.state_items import CANCELLED, DISPENSED, KINDS, OPEN, PLACES
+from pipeline.merge.visit_items import REFILL_KINDS
 from schemas.tables import PRESCRIPTIONS, TABLES
 
 KIND_NAMES: Final = (

@@ -7,9 +7,9 @@ of a REC, Y001 anything else (domain rules R-FILE-2, 3, 4, 17).
 
 from __future__ import annotations
 
-from pipeline.decode import Decoded, refusal_at
 from pipeline.outcome import Refusal
-from pipeline.tokens import tags
+from pipeline.parse.decode import Decoded, refusal_at
+from pipeline.parse.tokens import tags
 
 
 def diagnose(payload: bytes, decoded: Decoded, message: str, at: int, *, cut_off: bool) -> Refusal:

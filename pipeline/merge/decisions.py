@@ -11,19 +11,19 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pipeline.candidates import Candidates, candidates, work_of
-from pipeline.changes import Changes
 from pipeline.columns import Int64
 from pipeline.core import Processed
-from pipeline.keys import live_keys
-from pipeline.ledger import ledger_changes
-from pipeline.merge import Hold, Merged, MergePolicy, Work, merge
+from pipeline.merge.candidates import Candidates, candidates, work_of
+from pipeline.merge.changes import Changes
+from pipeline.merge.keys import live_keys
+from pipeline.merge.ledger import ledger_changes
+from pipeline.merge.merge import Hold, Merged, MergePolicy, Work, merge
+from pipeline.merge.recall import Known
+from pipeline.merge.remember import Remembered, remember
+from pipeline.merge.state import State
+from pipeline.merge.state_findings import severities, with_findings
+from pipeline.merge.state_items import Items
 from pipeline.outcome import Mode
-from pipeline.recall import Known
-from pipeline.remember import Remembered, remember
-from pipeline.state import State
-from pipeline.state_findings import severities, with_findings
-from pipeline.state_items import Items
 
 
 @dataclass(frozen=True)

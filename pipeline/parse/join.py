@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.columns import Int32
-from pipeline.rows import Rows, empty_rows
+from pipeline.parse.rows import Rows, empty_rows
 from schemas import Version
 
 Index = npt.NDArray[np.intp]

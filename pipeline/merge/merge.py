@@ -16,9 +16,9 @@ import numpy.typing as npt
 from pipeline.columns import Int32, Int64, UInt8
 from pipeline.kernels import merge as kernels
 from pipeline.kernels.merge_faults import DELETE, UNTOUCHED
-from pipeline.keys import Numbering, UInt32, months
-from pipeline.recall import Known
-from pipeline.state_items import Items
+from pipeline.merge.keys import Numbering, UInt32, months
+from pipeline.merge.recall import Known
+from pipeline.merge.state_items import Items
 
 LiveVisits = Callable[[int, int], int]  # (institution, packed; month) -> live visits
 

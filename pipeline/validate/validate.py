@@ -17,15 +17,15 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.columns import FAULT_CODES, Batch, Int32, UInt8
-from pipeline.flood import refuse_floods
 from pipeline.kernels.context import Senders
 from pipeline.kernels.run import Program
 from pipeline.limits import LIMITS, Limits
 from pipeline.outcome import Envelope, Findings, Verdict
-from pipeline.places import places
-from pipeline.ready import Ready, ready
+from pipeline.parse.places import places
 from pipeline.references import NONE, References
 from pipeline.taipei import TAIPEI
+from pipeline.validate.flood import refuse_floods
+from pipeline.validate.ready import Ready, ready
 from rules.plan import Plan
 
 _COLUMNS = [column.name for column in fields(Findings) if column.name != "names"]

@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pipeline.decode import refusal_at
 from pipeline.limits import Limits
 from pipeline.outcome import Refusal
-from pipeline.rows import Rows
-from pipeline.tokens import Tag
-from pipeline.transcript import Transcript
+from pipeline.parse.decode import refusal_at
+from pipeline.parse.rows import Rows
+from pipeline.parse.tokens import Tag
+from pipeline.parse.transcript import Transcript
 from schemas import Version
 
 _LEAF_BOXES = frozenset(("MSH", "MB1", "MB2"))

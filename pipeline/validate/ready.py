@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from pipeline.columns import Int32
 from pipeline.kernels.run import Program, bind
-from pipeline.places import ELEMENTS
+from pipeline.parse.places import ELEMENTS
 from rules.plan import Plan
 from schemas import layouts
 

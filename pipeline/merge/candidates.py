@@ -15,14 +15,14 @@ import numpy as np
 from pipeline.columns import Batch, Int32, Int64, UInt8
 from pipeline.core import Processed
 from pipeline.kernels.merge_faults import CANCEL, COUNTS, DELETE, LOOK, PUT, RECORD, UNCANCEL
-from pipeline.keys import UInt64, code_ids, columns_of_batch, month_of, pack, pack_text
-from pipeline.merge import Work
+from pipeline.merge.keys import UInt64, code_ids, columns_of_batch, month_of, pack, pack_text
+from pipeline.merge.merge import Work
+from pipeline.merge.recall import Known, recall
+from pipeline.merge.state import State
+from pipeline.merge.state_items import Items
+from pipeline.merge.visit_items import four_bytes, visit_items
 from pipeline.outcome import Envelope, Verdict
-from pipeline.recall import Known, recall
-from pipeline.state import State
-from pipeline.state_items import Items
 from pipeline.taipei import TAIPEI
-from pipeline.visit_items import four_bytes, visit_items
 from schemas import V2, version_in
 
 _ACTION_OF_FORMAT: Final = {

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import islice
 
-from pipeline.tokens import tags
+from pipeline.parse.tokens import tags
 from schemas import V2, Version, versions
 
 _MOST_TAGS = 200

@@ -1,0 +1,1 @@
+"""PURE: bytes → columns, by a fast way and a careful one that agree."""

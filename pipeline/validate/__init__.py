@@ -1,0 +1,1 @@
+"""PURE: columns and a plan → findings and verdicts."""
