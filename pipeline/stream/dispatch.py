@@ -149,7 +149,7 @@ class Dispatcher:
         self._leads, self._waits = True, False  # what is assigned anew is not paused
         self._ahead = Ahead(self._window)
         self._recorded = self._standing()
-        return self._reader.kept(numbers, otherwise=self._recorded - self._stream.base)
+        return self._reader.kept(numbers, otherwise=self._stream.offset_behind(self._recorded))
 
     def _lose(self, _: object) -> None:
         self._metrics.leads("dispatch", False)

@@ -31,7 +31,7 @@ def losses(cluster: Cluster, stream: Stream, standing: Standing) -> list[Loss]:
     there = topics_of(cluster)
     found = [Loss(topic, 0, 0, 0, 0) for topic in stream.topics if topic not in there]
     wanted: Mapping[str, Mapping[int, int]] = {
-        "intake": {0: max(standing.through - stream.base, 0)},
+        "intake": {0: stream.offset_behind(standing.through)},
         "records": standing.records,
         "verdicts": standing.verdicts,
     }

@@ -52,6 +52,10 @@ class Stream:
         """The sequence of a claim by its offset in ``intake``."""
         return self.base + offset + 1
 
+    def offset_behind(self, sequence: int) -> int:
+        """The offset in ``intake`` of the first claim behind a sequence."""
+        return max(sequence - self.base, 0)  # claims between may have been lost
+
     def way_of(self, sequence: int) -> int:
         """The way an upload takes."""
         return sequence % self.ways
