@@ -18,12 +18,6 @@ STATUS: Final[dict[Decision, str]] = {"release": "done", "drop": "dropped"}
 _WHAT_FINDINGS_TELL: Final = ("record", "order_no", "field", "rule")
 
 
-def stored_upload(store: Store, upload_id: str) -> Row | None:
-    """The committed row of an upload, if it has one."""
-    rows = store.read("uploads", pc.field("upload_id") == upload_id).to_pylist()
-    return rows[0] if rows else None
-
-
 def replace_upload(store: Store, row: Row) -> None:
     """The row of an upload takes the place of the one it has; its redeliveries follow it."""
     again = store.read("uploads", pc.field("redelivery_of") == row["upload_id"]).to_pylist()

@@ -22,7 +22,6 @@ from pipeline.decided import (
     hold_of,
     not_yet_told,
     replace_upload,
-    stored_upload,
 )
 from pipeline.errors import UnknownUploadError
 from pipeline.intake.recovery import open_settled
@@ -116,7 +115,7 @@ def _released(
 
 def _upload(store: Store, upload_id: str) -> Row:
     """The row of an upload; of a redelivery that of the first."""
-    found = stored_upload(store, upload_id)
+    found = store.upload(upload_id)
     if found is None:
         raise UnknownUploadError(
             f"沒有這個上傳：{upload_id}", f"There is no such upload: {upload_id}"

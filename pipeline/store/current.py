@@ -127,17 +127,21 @@ class CurrentTables:
     def rows_of(self, sequences: Int64, columns: Sequence[str]) -> pa.Table:
         """Rows of these sequences, committed or not: some columns of the first table."""
         wanted = Versions(self._key, pa.array([], pa.string()), sequences)
-        first = self._group.names[0]
-        parts = [_only(first, columns).empty_table()]
-        before = self._before
-        for staged in (before.frozen, self._staged):
-            parts += [rows[0].select(columns) for at in staged.places for rows in staged.new_at(at)]
-        for groups in before.files.values():
+        parts = [self.staged(columns)]
+        for groups in self._before.files.values():
             parts += [
                 self._group.read_first(g, columns) for g in groups if wanted.may_be_in(g.first)
             ]
         rows = pa.concat_tables(parts)
         return rows.filter(pc.is_in(rows["sequence"], value_set=pa.array(sequences)))
+
+    def staged(self, columns: Sequence[str]) -> pa.Table:
+        """Rows that are not committed, in the order in which they came: some columns of the first
+        table."""
+        parts = [_only(self._group.names[0], columns).empty_table()]
+        for staged in (self._before.frozen, self._staged):
+            parts += [piece.at(at)[0].select(columns) for piece in staged.new for at in piece.where]
+        return pa.concat_tables(parts)
 
     def freeze(self) -> None:
         """What is staged goes with the commit that is now made; what comes later with the next."""

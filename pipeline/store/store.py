@@ -162,9 +162,9 @@ class Store:
         """The committed rows of a table that are chosen."""
         return self._committer.tables.dataset(table).to_table(filter=chosen)
 
-    def upload(self, sequence: int) -> dict[str, Any] | None:
-        """The row of ``uploads`` of a sequence, committed or not; ``None`` if it is nobody's."""
-        return self._uploads.row(sequence)
+    def upload(self, upload_id: str) -> dict[str, Any] | None:
+        """The row of an upload as it will be, committed or not; ``None`` if it has none."""
+        return self._uploads.row(upload_id)
 
     def upload_ids(self, sequences: Sequence[int] | np.ndarray) -> list[str]:
         """The uploads of some sequences, committed or not. Raises ``KeyError``."""

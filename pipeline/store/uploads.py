@@ -65,10 +65,13 @@ class Uploads:
         known = dict(zip(rows["sequence"].to_pylist(), rows["upload_id"].to_pylist(), strict=True))
         return [known[sequence] for sequence in wanted.tolist()]
 
-    def row(self, sequence: int) -> dict[str, Any] | None:
-        """The row of a sequence, committed or not; ``None`` if it is nobody's."""
-        rows = self._rows.rows_of(np.array([sequence]), UPLOADS.names).to_pylist()
-        return rows[0] if rows else None
+    def row(self, upload_id: str) -> dict[str, Any] | None:
+        """The row of an upload as it will be, committed or not; ``None`` if it has none."""
+        chosen = pc.field("upload_id") == upload_id
+        rows = self._rows.staged(UPLOADS.names).filter(chosen)
+        if not len(rows):
+            rows = self._tables.dataset(_TABLE).to_table(filter=chosen)
+        return rows.to_pylist()[-1] if len(rows) else None
 
     def freeze(self) -> None:
         """What waits goes with the commit that is now made."""

@@ -20,7 +20,6 @@ from pipeline.decided import (
     hold_of,
     not_yet_told,
     replace_upload,
-    stored_upload,
 )
 from pipeline.outcome import Decision
 from pipeline.store.store import Store
@@ -47,7 +46,7 @@ class Decisions:
         kind, by, at = decision
         upload_id = row["upload_id"]
         here = self._rows.get(upload_id)
-        before = here or stored_upload(self._store, upload_id)
+        before = here or self._store.upload(upload_id)
         if row["status"] == FAILED or before is None or before["status"] != "held":
             return
         now = dict(before if kind == "drop" else row)

@@ -9,7 +9,6 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.decided import stored_upload
 from pipeline.merge.merge import Hold
 from pipeline.outcome import Envelope
 from pipeline.results import Receipted, held_row, upload_rows
@@ -93,16 +92,16 @@ def _rows(
             decisions.take(row, one.decision)
             continue
         if one.first is not None:
-            row |= _of_first(store, {**rows, **decisions.replaced}, one.first, row["redelivery_of"])
+            row |= _of_first(store, {**rows, **decisions.replaced}, row["redelivery_of"])
         if sequence in held:
             row["status"] = "held"
             holds[row["upload_id"]] = _held(row, held[sequence])
         rows[row["upload_id"]] = row
 
 
-def _of_first(store: Store, rows: Mapping[str, Row], sequence: int, upload_id: str) -> Row:
-    """What a redelivery says of the upload that was taken, which may stand elsewhere by now."""
-    first = rows.get(upload_id) or store.upload(sequence) or stored_upload(store, upload_id)
+def _of_first(store: Store, rows: Mapping[str, Row], upload_id: str) -> Row:
+    """What a redelivery says of the upload that was taken."""
+    first = rows.get(upload_id) or store.upload(upload_id)
     if first is None or first["status"] == FAILED:
         return {"status": FAILED}
     of_first = {name: first[name] for name in ("institution", "status", "refusal_code")}
