@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from pipeline.stream.broker import MOST_MESSAGE_BYTES, BrokerError, Cluster
+from pipeline.stream.settled import settled
 
 _SECONDS: Final = 60.0
 _RETENTION: Final = "-1"  # of what recovery reads; ops/RUNBOOK.md says when to shorten it
@@ -39,22 +41,12 @@ def make_topics(cluster: Cluster, partitions: Mapping[str, int], replicas: int) 
         )
         for name, count in partitions.items()
     ]  # fmt: skip
-    try:
+    with _reaching(cluster):
         there = admin.list_topics(timeout=_SECONDS).topics
         missing = [topic for topic in wanted if topic.topic not in there]
         for made in admin.create_topics(missing).values() if missing else ():
-            _made(made)
+            _known(made, KafkaError.TOPIC_ALREADY_EXISTS)
         _wait_for(admin, partitions)
-    except KafkaException as error:
-        raise _unreachable(cluster, error) from error
-
-
-def _made(made: Any) -> None:
-    try:
-        made.result()
-    except KafkaException as error:
-        if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-            raise
 
 
 def _wait_for(admin: AdminClient, partitions: Mapping[str, int]) -> None:
@@ -77,22 +69,19 @@ def _wait_for(admin: AdminClient, partitions: Mapping[str, int]) -> None:
 
 def topics_of(cluster: Cluster) -> set[str]:
     """The names of all topics. Raises ``BrokerError``."""
-    try:
+    with _reaching(cluster):
         return set(AdminClient(cluster.of({})).list_topics(timeout=_SECONDS).topics)
-    except KafkaException as error:
-        raise _unreachable(cluster, error) from error
 
 
 def members_of(cluster: Cluster, groups: Iterable[str]) -> dict[str, list[Member]]:
     """Who is in each of some groups now, by name. Raises ``BrokerError``."""
-    admin, members = AdminClient(cluster.of({})), dict[str, list[Member]]()
-    try:
-        asked = admin.describe_consumer_groups(list(groups), request_timeout=_SECONDS)
-        for group, answer in asked.items():
-            members[group] = sorted(map(_member, _members(answer)), key=lambda one: one.name)
-    except KafkaException as error:
-        raise _unreachable(cluster, error) from error
-    return members
+    admin, names = AdminClient(cluster.of({})), list(groups)
+    with _reaching(cluster):
+        told = _of_groups(lambda left: admin.describe_consumer_groups(names, request_timeout=left))
+    return {
+        group: sorted(map(_member, one.members if one else ()), key=lambda one: one.name)
+        for group, one in told.items()
+    }
 
 
 def positions(cluster: Cluster, group: str, topic: str, count: int) -> dict[int, int]:
@@ -103,23 +92,13 @@ def positions(cluster: Cluster, group: str, topic: str, count: int) -> dict[int,
     admin = AdminClient(cluster.of({}))
     wanted = [TopicPartition(topic, number) for number in range(count)]
     asked = [ConsumerGroupTopicPartitions(group, wanted)]
-    try:
-        (answer,) = admin.list_consumer_group_offsets(asked, request_timeout=_SECONDS).values()
-        found = {one.partition: one.offset for one in answer.result().topic_partitions or ()}
-    except KafkaException as error:
-        if error.args[0].code() != KafkaError.GROUP_ID_NOT_FOUND:
-            raise _unreachable(cluster, error) from error
-        found = {}
+    with _reaching(cluster):
+        told = _of_groups(
+            lambda left: admin.list_consumer_group_offsets(asked, request_timeout=left)
+        )
+    places = told[group].topic_partitions if told[group] else None
+    found = {place.partition: place.offset for place in places or ()}
     return {number: max(found.get(number, 0), 0) for number in range(count)}
-
-
-def _members(answer: Any) -> list[Any]:
-    try:
-        return list(answer.result().members)
-    except KafkaException as error:
-        if error.args[0].code() != KafkaError.GROUP_ID_NOT_FOUND:
-            raise
-        return []
 
 
 def _member(told: Any) -> Member:
@@ -130,8 +109,31 @@ def _member(told: Any) -> Member:
     )  # fmt: skip
 
 
-def _unreachable(cluster: Cluster, error: KafkaException) -> BrokerError:
-    return BrokerError(
-        f"無法連上 Kafka {cluster.bootstrap}（{error.args[0].name()}）",
-        f"Kafka at {cluster.bootstrap} can't be reached ({error.args[0].name()})",
+def _of_groups(ask: Callable[[float], Mapping[str, Any]]) -> dict[str, Any]:
+    """What the cluster says of groups; ``None`` of one that it does not know."""
+    unknown = KafkaError.GROUP_ID_NOT_FOUND
+    return settled(
+        lambda left: {group: _known(one, unknown) for group, one in ask(left).items()}, _SECONDS
     )
+
+
+def _known(answer: Any, but: int) -> Any:
+    """What an answer says, ``None`` where it is but a certain error."""
+    try:
+        return answer.result()
+    except KafkaException as error:
+        if error.args[0].code() != but:
+            raise
+        return None
+
+
+@contextmanager
+def _reaching(cluster: Cluster) -> Iterator[None]:
+    """What the cluster does not answer, or refuses, is a fault that is told."""
+    try:
+        yield
+    except KafkaException as error:
+        raise BrokerError(
+            f"無法連上 Kafka {cluster.bootstrap}（{error.args[0].name()}）",
+            f"Kafka at {cluster.bootstrap} can't be reached ({error.args[0].name()})",
+        ) from error

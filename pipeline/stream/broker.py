@@ -28,6 +28,7 @@ from confluent_kafka import (
 )
 
 from pipeline.errors import PipelineError
+from pipeline.stream.settled import SETTLE_SECONDS, settled
 
 MOST_MESSAGE_BYTES: Final = 128 << 20  # an upload's records may all be one person's
 _FLUSH_SECONDS: Final = 60.0
@@ -36,17 +37,10 @@ _SPAN_SECONDS: Final = 30.0
 _TOGETHER: Final = 10_000  # messages
 _POLL_SECONDS: Final = 0.02
 _LINGER: Final = 0.002  # seconds to wait for more once something came
-_SETTLE_SECONDS: Final = 15.0
-_AGAIN_SECONDS: Final = 0.1
 
 _GONE: Final = frozenset((
     KafkaError._AUTO_OFFSET_RESET, KafkaError._LOG_TRUNCATION,  # noqa: SLF001 - named so
 ))  # fmt: skip
-_SETTLING: Final = frozenset((
-    KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE,
-    KafkaError.UNKNOWN_TOPIC_OR_PART,
-))  # fmt: skip
-"""What a partition answers while its leader is made or moves: it passes within seconds."""
 
 _log = logging.getLogger(__name__)
 
@@ -250,7 +244,7 @@ class Reader:
         """
         wanted = [TopicPartition(self._topic, number) for number in partitions]
         with _faults():
-            places = self._consumer.committed(wanted, _SETTLE_SECONDS)
+            places = self._consumer.committed(wanted, SETTLE_SECONDS)
         return {p.partition: p.offset if p.offset >= 0 else otherwise for p in places}
 
     def done(self, offsets: Mapping[int, int]) -> None:
@@ -306,19 +300,12 @@ class Reader:
         A partition whose leader is made, or moves, is asked again for some seconds. Raises
         ``BrokerError``.
         """
-        place, until = TopicPartition(self._topic, partition), time.monotonic() + patience
-        settled = min(until, time.monotonic() + _SETTLE_SECONDS)
-        while True:
-            with _faults():
-                try:
-                    left = max(until - time.monotonic(), _AGAIN_SECONDS)
-                    low, high = self._consumer.get_watermark_offsets(place, timeout=left)
-                except KafkaException as error:
-                    if error.args[0].code() not in _SETTLING or time.monotonic() > settled:
-                        raise
-                    time.sleep(_AGAIN_SECONDS)
-                    continue
-            return int(low), int(high)
+        place = TopicPartition(self._topic, partition)
+        with _faults():
+            low, high = settled(
+                lambda left: self._consumer.get_watermark_offsets(place, timeout=left), patience
+            )
+        return int(low), int(high)
 
     def start_at_last(self, count: int) -> None:
         """Read the last messages of partition 0, and on from there, in no group."""
