@@ -30,7 +30,7 @@ from pipeline.stream.losses import Loss, losses
 from pipeline.stream.messages import Claim, PoisonError, claim_of
 from pipeline.stream.standing import standing_of, through_source
 from pipeline.stream.status import GROUPS
-from pipeline.stream.topics import Stream, fix_stream, stream_of
+from pipeline.stream.topics import Stream, fix_stream, refuse_renewed, stream_of
 from pipeline.stream.twins import REACH
 
 _PREFIX: Final = re.compile(r"(.*?)(\d*)(\W*)")
@@ -78,6 +78,7 @@ def renewing(cluster: Cluster, layout: Layout, *, whole: bool = False) -> Iterat
     # on object storage a recorder that died has let go of nothing: the store is taken from it
     recording, patience = layout.disk is None, cluster.session_ms / 1000
     with open_tables(layout.uri, wait_seconds=patience, recording=recording) as committer:
+        refuse_renewed(layout, old)  # by somebody who held the store until now
         standing = standing_of(layout, old)
         through = max(standing.through, committer.last_sequence)
         lost = losses(cluster, old, standing)
@@ -93,7 +94,7 @@ def renew(cluster: Cluster, layout: Layout, renewal: Renewal, replicas: int) -> 
     """Begin anew, inside ``renewing``. Raises ``BrokerError``: then the old stream stands."""
     make_topics(cluster, renewal.new.topics, replicas)
     sender = Sender(cluster)
-    _copy(cluster, sender, renewal, "dead", 0)
+    _copy(cluster, sender, renewal, "dead")
     _copy(cluster, sender, renewal, "intake", renewal.start, renewal.end)
     fix_stream(layout, renewal.new)
     # who sent to the old stream until then was told that it is taken
@@ -116,17 +117,17 @@ def _seen(
     lost: Sequence[Loss],
 ) -> Renewal:  # fmt: skip
     there = topics_of(cluster)
-    low = end = 0
+    low, end, behind = 0, 0, old.offset_behind(through)
     if old.topic("intake") in there:
         with Reader(cluster, old.topic("intake")) as reader:
             low, end = reader.bounds(0)
-    if old.base + end < through:  # what is there is of another stream, or nothing
-        start = end = through - old.base
+    if end < behind:  # what is there is of another stream, or nothing
+        start = end = behind
     else:
-        start = max(low, through - old.base - REACH)
+        start = max(low, behind - REACH)
     prefix = _free_prefix(old.prefix, there, committer)
     new = replace(old, prefix=prefix, base=old.base + start, begun=through)
-    again = list(_claims(cluster, old, max(start, through - old.base), end))
+    again = list(_claims(cluster, old, max(start, behind), end))
     archived = _archived(layout)
     known = {claim.sha256 for claim in again}
     if old.topic("dead") in there:
@@ -180,15 +181,17 @@ def _tabled(layout: Layout) -> set[str]:
 
 
 def _copy(
-    cluster: Cluster, sender: Sender, renewal: Renewal, topic: str, start: int,
+    cluster: Cluster, sender: Sender, renewal: Renewal, topic: str, start: int | None = None,
     end: int | None = None,
 ) -> None:  # fmt: skip
-    """Messages of the old stream from an offset on into the new one, in their order."""
+    """Messages of the old stream into the new one, in their order: all, or from an offset on, which
+    must be there still, since places follow from it."""
     old = renewal.old.topic(topic)
     if old not in topics_of(cluster):
         return
     with Reader(cluster, old) as reader:
         low, last = reader.bounds(0)
-        for message in reader.span(0, max(start, low), last if end is None else end):
+        first = low if start is None else start
+        for message in reader.span(0, first, last if end is None else end):
             sender.send(renewal.new.topic(topic), 0, message.value)
     sender.flush()

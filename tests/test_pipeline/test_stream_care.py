@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -19,12 +20,16 @@ from stream.threads import Running, send, wait_until, wait_until_recorded
 from pipeline.cli import main
 from pipeline.errors import StoreUnusableError
 from pipeline.metrics import Metrics
+from pipeline.store.committer import Committer
 from pipeline.store.layout import layout_of
+from pipeline.store.opening import open_tables
 from pipeline.store.verify import verify
-from pipeline.stream.broker import Cluster, Sender
+from pipeline.stream.broker import BrokerError, Cluster, Sender
 from pipeline.stream.process import Options, open_stream, run_merge, run_validate
 from pipeline.stream.publish import How, claim_for
 from pipeline.stream.recorder import Pace, Recorder
+from pipeline.stream.renew import renew, renewing
+from pipeline.stream.topics import fix_stream, stream_of
 from tests.kafka.server import Broker, broker
 from tests.oracle.replay_tables import expected, read, stored
 
@@ -206,6 +211,37 @@ def test_an_intake_that_was_cut_off(options: Options, asked: Asked) -> None:
         wait_until_recorded(options, len(made.sent))
     uploads = read(Path(options.store_uri), "uploads")
     assert set(uploads["sequence"]) == {*range(1, third + 1), *range(cut + 1, len(made.sent) + 1)}
+
+
+def test_claims_that_are_trimmed_while_it_is_looked_at(kafka: Broker, options: Options) -> None:
+    """What is left would get the places of others."""
+    if not kafka.lasting:
+        pytest.skip("this broker doesn't trim")
+    made, old, layout = history(3, 60), open_stream(options), layout_of(options.store_uri)
+    send(made.sent[:6], options)
+    admin = AdminClient({"bootstrap.servers": options.cluster.bootstrap})
+    with renewing(options.cluster, layout, whole=True) as renewal:
+        assert (renewal.start, renewal.end) == (0, 6)
+        for done in admin.delete_records([TopicPartition(old.topic("intake"), 0, 2)]).values():
+            done.result()
+        with pytest.raises(BrokerError, match="has no more"):
+            renew(options.cluster, layout, renewal, 1)
+    assert stream_of(layout) == old
+
+
+def test_who_waited_for_the_store_begins_nothing_anew_twice(
+    options: Options, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, layout = open_stream(options), layout_of(options.store_uri)
+
+    def held_before(*arguments: Any, **more: Any) -> AbstractContextManager[Committer]:
+        fix_stream(layout, replace(old, prefix="by-another-"))
+        return open_tables(*arguments, **more)
+
+    monkeypatch.setattr("pipeline.stream.renew.open_tables", held_before)
+    begun_anew = pytest.raises(StoreUnusableError, match="begun anew")
+    with begun_anew, renewing(options.cluster, layout, whole=True):
+        pass
 
 
 def test_a_cluster_that_lost_everything(options: Options, asked: Asked, tmp_path: Path) -> None:
