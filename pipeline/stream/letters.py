@@ -97,7 +97,7 @@ def unanswered(store_uri: str, letters: Iterable[Poison | Failed]) -> list[Faile
 
     Raises ``StoreUnusableError``.
     """
-    last = {one.claim.twin: one for one in letters if isinstance(one, Failed)}
+    last = {one.again.twin: one for one in letters if isinstance(one, Failed)}
     ids = [one.again.upload_id for one in last.values()]
     uploads = Snapshot(store_uri, ("uploads",)).scan("uploads", _UPLOADS)
     known = uploads.filter(pl.col("upload_id").is_in(ids)).select("upload_id").collect()
