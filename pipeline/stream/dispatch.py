@@ -7,6 +7,7 @@ by its sequence, and a mark says no more than what lies before it in its partiti
 from __future__ import annotations
 
 import logging
+import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -25,6 +26,7 @@ MOST: Final = 500  # claims between two marks
 MOST_BYTES: Final = 32 << 20  # of their uploads: what lies between two marks is one message
 WINDOW_BYTES: Final = 1 << 30
 _WAIT_SECONDS: Final = 0.2
+_APART_SECONDS: Final = 0.1  # between lots, since each is a step for every partition
 
 _log = logging.getLogger(__name__)
 
@@ -89,6 +91,7 @@ class Dispatcher:
         Step 1  claims to their ways
         Step 2  a mark behind them, on every way
         Step 3  once the cluster has all that, the group is told
+        Step 4  others may come together meanwhile
         """
         self._keep_to_the_window()
         messages = self._reader.read(MOST, _WAIT_SECONDS)
@@ -96,6 +99,8 @@ class Dispatcher:
             with self._metrics.stage("dispatch") as uploads:
                 uploads |= self._dispatch(messages)
             self._metrics.dispatched(self._last)
+            if len(messages) < MOST:
+                time.sleep(_APART_SECONDS)
 
     def _dispatch(self, messages: Sequence[Received]) -> dict[str, dict[str, Any]]:
         """What messages claim to its ways; gives the claims, by upload id."""
