@@ -46,10 +46,11 @@ _teller: Teller | None = None
 def tell(stage: Stage, uploads: Uploads, seconds: float) -> None:
     """A stage that was done to these uploads ended now, and took so long. Raises nothing."""
     global _teller
-    if _teller is None:
+    teller = _teller  # which the end of ``traced`` takes away, whoever else is telling
+    if teller is None:
         return
     try:
-        _teller.tell(stage, uploads, seconds)
+        teller.tell(stage, uploads, seconds)
     except Exception as fault:  # no upload is to suffer for it
         _log.error("no traces from now on: %s", kind_and_place(fault))
         _teller = None
