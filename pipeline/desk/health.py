@@ -5,19 +5,14 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
-
-import polars as pl
 
 from pipeline.desk.service import SettlingHealth
 from pipeline.reference.kept import Loaded, loaded
 from pipeline.store.kept import KeptTables
 from pipeline.store.layout import layout_of
+from pipeline.store.read import last_commit
 from pipeline.version import ENGINE
 from rules import load_plan
-from schemas.tables import BATCHES
-
-_BATCHES: Final = pl.DataFrame(BATCHES.empty_table()).schema
 
 
 @dataclass(frozen=True)
@@ -38,6 +33,5 @@ def health_of(tables: KeptTables, settling: SettlingHealth) -> Health:
     """The facts as they are now."""
     layout = layout_of(tables.store_uri)
     total, _, free = shutil.disk_usage(layout.disk) if layout.disk else (0, 0, 0)
-    moments = tables.snapshot("batches").scan("batches", _BATCHES).select("committed_at")
-    last = moments.max().collect().item() if moments.limit(1).collect().height else None
+    last = last_commit(tables.snapshot("batches"))
     return Health(settling, last, free, total, load_plan().hash, ENGINE, tuple(loaded(layout)))

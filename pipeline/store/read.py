@@ -7,6 +7,7 @@ it first: whatever upload it tells of, the other tables hold already.
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Final
 
 import polars as pl
@@ -17,6 +18,7 @@ from pipeline.store.delta import is_delta, open_delta
 from pipeline.store.layout import layout_of, read_config
 
 _FIRST: Final = ("uploads",)
+_MOMENTS: Final = pl.Schema({"committed_at": pl.Datetime("us", "UTC")})
 
 Opener = Callable[[str], DeltaTable | None]
 """Gives a table by its name, as it is now; ``None`` where the store does not have it yet."""
@@ -39,6 +41,13 @@ class Snapshot:
         """
         table = self._tables.get(name)
         return pl.LazyFrame(schema=empty) if table is None else pl.scan_delta(table)
+
+
+def last_commit(batches: Snapshot) -> datetime | None:
+    """The moment of the last commit in the tables, ``None`` before the first."""
+    moments = batches.scan("batches", _MOMENTS).select("committed_at").max()
+    last: datetime | None = moments.collect().item()
+    return last
 
 
 def opener_of(store_uri: str) -> Opener:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
 from typing import Final
 
-import polars as pl
-
 from pipeline.store.layout import Layout
-from pipeline.store.read import Snapshot
+from pipeline.store.read import Snapshot, last_commit
 from pipeline.stream.admin import Member, members_of, positions
 from pipeline.stream.broker import Cluster, Reader, Received
 from pipeline.stream.letters import Failed, dead_letters, unanswered
@@ -30,7 +27,6 @@ _READ_BY: Final = {"intake": "dispatch", "uploads": "validate", "records": "merg
 _STEP_BACK: Final = 16  # messages; eight times as many until one tells
 _LOOK_SECONDS: Final = 0.5
 _COMMIT_LATE_SECONDS: Final = 900.0  # as the alert NhiUploadCommitOld
-_BATCHES: Final = pl.Schema({"committed_at": pl.Datetime("us", "UTC")})
 
 
 @dataclass(frozen=True)
@@ -117,8 +113,8 @@ def status_of(cluster: Cluster, stream: Stream, layout: Layout, patience: float)
         stands.append("committed")
     return Status(
         stream, [], through, places, {group: members[stream.topic(group)] for group in GROUPS},
-        waiting, untabled, _last_commit(layout), len(letters) - failed, failed,
-        len(unanswered(layout.uri, letters)), stands,
+        waiting, untabled, last_commit(Snapshot(layout.uri, ("batches",))),
+        len(letters) - failed, failed, len(unanswered(layout.uri, letters)), stands,
     )  # fmt: skip
 
 
@@ -138,7 +134,7 @@ def _standing_still(
 def _through(cluster: Cluster, stream: Stream, committed: int) -> dict[str, int]:
     """By stage, the sequence up to which all is done; where a stage is, those before it are."""
     ways = range(stream.partitions, stream.partitions + stream.ways)
-    with closing(Reader(cluster, stream.topic("intake"))) as reader:
+    with Reader(cluster, stream.topic("intake")) as reader:
         taken = stream.base + reader.bounds(0)[1]
     found = {
         "committed": committed,
@@ -201,7 +197,7 @@ def _oldest(cluster: Cluster, stream: Stream, through: int) -> Oldest | None:
     """The first claim behind a sequence."""
     with Reader(cluster, stream.topic("intake")) as reader:
         low, end = reader.bounds(0)
-        at = max(through - stream.base, low)
+        at = max(stream.offset_behind(through), low)
         message = next(reader.span(0, at, min(at + 1, end)), None)
     if message is None:
         return None
@@ -210,9 +206,3 @@ def _oldest(cluster: Cluster, stream: Stream, through: int) -> Oldest | None:
         return Oldest(claim_of(message.value).upload_id, seconds)
     except PoisonError:
         return Oldest(None, seconds)
-
-
-def _last_commit(layout: Layout) -> datetime | None:
-    batches = Snapshot(layout.uri, ("batches",)).scan("batches", _BATCHES)
-    last: datetime | None = batches.select(pl.col("committed_at").max()).collect().item()
-    return last
