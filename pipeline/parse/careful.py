@@ -8,7 +8,7 @@ libxml2's own limits kept; a DOCTYPE is refused before libxml2 sees the document
 from __future__ import annotations
 
 import re
-from codecs import getincrementaldecoder
+from codecs import iterdecode
 from typing import Any, cast
 
 from lxml import etree
@@ -68,8 +68,8 @@ def parse_lxml(
 
 def _utf8(payload: bytes, body: int, codec: str) -> bytes:
     """The document in UTF-8, piece by piece, since other threads wait for a whole one."""
-    decoder, pieces = getincrementaldecoder(codec)(), range(body, len(payload), _CHUNK)
-    return b"".join(decoder.decode(payload[at : at + _CHUNK]).encode() for at in pieces)
+    pieces = (payload[at : at + _CHUNK] for at in range(body, len(payload), _CHUNK))
+    return b"".join(text.encode() for text in iterdecode(pieces, codec))
 
 
 def _feed(parser: etree.XMLParser, builder: Builder, data: bytes) -> int:
