@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from pipeline.merge.merge import MergePolicy
 from pipeline.stream.gather import Gather, Step
@@ -23,7 +23,7 @@ class Made:
 
     part: Part
     low: int
-    claims: Mapping[int, Claim] = field(default_factory=dict)
+    claims: Mapping[int, Claim]
     """Of the uploads that had records here, by sequence."""
 
 
