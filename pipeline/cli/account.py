@@ -8,8 +8,8 @@ import click
 
 from pipeline.cli.account_bindings import bind, bindings, unbind
 from pipeline.cli.account_keys import keys
-from pipeline.cli.accounts_at import accounts_of, me, say, shape_option
-from pipeline.cli.options import Institution, store_option
+from pipeline.cli.accounts_at import accounts_of, me, say
+from pipeline.cli.options import Institution, shape_option, store_option
 from pipeline.settings import Settings
 
 if TYPE_CHECKING:

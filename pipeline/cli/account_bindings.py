@@ -6,8 +6,8 @@ from dataclasses import asdict
 
 import click
 
-from pipeline.cli.accounts_at import accounts_of, me, say, shape_option
-from pipeline.cli.options import Institution, store_option
+from pipeline.cli.accounts_at import accounts_of, me, say
+from pipeline.cli.options import Institution, shape_option, store_option
 from pipeline.settings import Settings
 
 _institution = click.argument("institution", type=Institution())

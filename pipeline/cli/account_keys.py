@@ -7,8 +7,8 @@ from datetime import datetime
 
 import click
 
-from pipeline.cli.accounts_at import accounts_of, me, say, shape_option
-from pipeline.cli.options import Institution, Moment, now, store_option
+from pipeline.cli.accounts_at import accounts_of, me, say
+from pipeline.cli.options import Institution, Moment, now, shape_option, store_option
 from pipeline.settings import Settings
 
 

@@ -16,11 +16,6 @@ if TYPE_CHECKING:
     from pipeline.accounts.accounts import Accounts
     from pipeline.accounts.who import Who
 
-shape_option = click.option(
-    "--format", "shape", type=click.Choice(["text", "json"]), default="text",
-    help="輸出格式 output; json: 每行一物件 one object a line.",
-)  # fmt: skip
-
 
 @contextmanager
 def accounts_of(settings: Settings, store_uri: str | None) -> Iterator[Accounts]:

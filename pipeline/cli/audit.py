@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.cli.accounts_at import accounts_of, say, shape_option
-from pipeline.cli.options import Institution, Moment, store_option
+from pipeline.cli.accounts_at import accounts_of, say
+from pipeline.cli.options import Institution, Moment, shape_option, store_option
 from pipeline.settings import Settings
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from functools import partial
 from pathlib import Path
@@ -10,7 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.cli.options import cluster_of, store_option, store_uri_of
+from pipeline.cli.options import (
+    cluster_of,
+    refuse_without_terminal,
+    store_option,
+    store_uri_of,
+    yes_option,
+)
 from pipeline.settings import Settings
 
 if TYPE_CHECKING:
@@ -33,7 +38,6 @@ _DID = {"release": "已放行 released", "drop": "已作廢 dropped"}
 _format = click.option("--format", "shape", type=click.Choice(["text", "json"]), default="text")
 _ids = click.argument("upload_ids", nargs=-1, required=True, metavar="UPLOAD_ID...")
 _by = click.option("--by", metavar="NAME", help="決定者，記入 held 表 who decides; goes into held.")
-_yes = click.option("--yes", is_flag=True, help="不詢問 don't ask.")
 _receipts = click.option(
     "--receipts", type=click.Path(file_okay=False, path_type=Path),
     help="回條資料夾，重寫這些上傳的回條 folder whose receipts of these are written again.",
@@ -109,7 +113,7 @@ def show_held(
 @_ids
 @store_option
 @_by
-@_yes
+@yes_option
 @_receipts
 @_format
 @click.pass_obj
@@ -133,7 +137,7 @@ def release(
 @_ids
 @store_option
 @_by
-@_yes
+@yes_option
 @_receipts
 @_format
 @click.pass_obj
@@ -168,7 +172,7 @@ def _decide(
     chosen = _told(_rows(uri), upload_ids, looking=not yes)
     asked = [held.upload["upload_id"] for held in chosen]
     if not yes:
-        _confirm(_rows(uri), asked, decision)
+        _confirm(chosen, decision)
     stream = stream_of(layout_of(uri))
     with accounts_at_hand(settings, uri) as accounts:
         if stream is not None:
@@ -226,13 +230,12 @@ def _decide_in(
     return decider.decide(upload_ids, decision, by)
 
 
-def _confirm(rows: Rows, upload_ids: Sequence[str], decision: Decision) -> None:
+def _confirm(chosen: Sequence[HeldUpload], decision: Decision) -> None:
     """Ask, showing what is decided upon. Raises ``click.UsageError`` where nobody can answer."""
     from pipeline.report.held_words import held_lines
 
-    if not sys.stdin.isatty():
-        raise click.UsageError("沒有終端機可詢問，請加 --yes；there is nobody to ask: add --yes")
-    for held in _told(rows, upload_ids):
+    refuse_without_terminal()
+    for held in chosen:
         click.echo("\n".join(held_lines(held)), err=True)
     click.confirm(_ASKS[decision], abort=True, err=True)
 

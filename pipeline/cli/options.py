@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable
 from datetime import datetime, time
 from typing import TYPE_CHECKING, Any
@@ -73,6 +74,17 @@ def now() -> datetime:
 store_option = click.option(
     "--store", "store_uri", metavar="URI", help="資料庫 the store; default: NHI_UPLOAD_STORE."
 )
+shape_option = click.option(
+    "--format", "shape", type=click.Choice(["text", "json"]), default="text",
+    help="輸出格式 output; json: 每行一物件 one object a line.",
+)  # fmt: skip
+yes_option = click.option("--yes", is_flag=True, help="不詢問 don't ask.")
+
+
+def refuse_without_terminal() -> None:
+    """Before something is asked. Raises ``click.UsageError`` where nobody can answer."""
+    if not sys.stdin.isatty():
+        raise click.UsageError("沒有終端機可詢問，請加 --yes；there is nobody to ask: add --yes")
 
 
 def cluster_options(command: Callable[..., Any]) -> Callable[..., Any]:

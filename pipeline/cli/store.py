@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import click
 
-from pipeline.cli.options import store_option, store_uri_of
+from pipeline.cli.options import shape_option, store_option, store_uri_of
 from pipeline.cli.store_state import rebuild_state
 from pipeline.settings import Settings
-
-shape_option = click.option(
-    "--format", "shape", type=click.Choice(["text", "json"]), default="text",
-    help="輸出格式 output; json: 每行一物件 one object a line.",
-)  # fmt: skip
 
 
 @click.group("store", short_help="資料庫維護 check a store and keep it in shape")

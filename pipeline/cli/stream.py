@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-import sys
-from collections import Counter
 from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.cli.options import cluster_of, cluster_options, store_option, store_uri_of
+from pipeline.cli.options import (
+    cluster_of,
+    cluster_options,
+    refuse_without_terminal,
+    shape_option,
+    store_option,
+    store_uri_of,
+    yes_option,
+)
 from pipeline.settings import Settings
 
 if TYPE_CHECKING:
@@ -16,11 +22,6 @@ if TYPE_CHECKING:
     from pipeline.stream.topics import Stream
 
 _STANDS = 1
-
-_format = click.option(
-    "--format", "shape", type=click.Choice(["text", "json"]), default="text",
-    help="輸出格式 output; json: 每行一物件 one object a line.",
-)  # fmt: skip
 
 
 @click.group("stream", short_help="查看與照顧串流 look at a stream and care for it")
@@ -42,7 +43,7 @@ def command() -> None:
     "--patience", type=click.FloatRange(0), default=30.0, show_default=True, metavar="SECONDS",
     help="等待而這麼久沒有進展，就是停住 what waits and has not moved for so long, stands.",
 )  # fmt: skip
-@_format
+@shape_option
 @click.pass_obj
 def status(
     settings: Settings, store_uri: str | None, bootstrap: str | None, patience: float, shape: str
@@ -74,7 +75,7 @@ def status(
 @command.command("dead", short_help="死信 what could not be read or processed")
 @store_option
 @cluster_options
-@_format
+@shape_option
 @click.pass_obj
 def dead(settings: Settings, store_uri: str | None, bootstrap: str | None, shape: str) -> int:
     """列出死信：無法讀取的訊息，與本系統處理失敗的上傳。Messages nobody could read, failed uploads.
@@ -88,23 +89,21 @@ def dead(settings: Settings, store_uri: str | None, bootstrap: str | None, shape
     """
     import orjson
 
-    from pipeline.report.stream_words import letter_json, letter_line
-    from pipeline.stream.letters import dead_letters, unanswered
+    from pipeline.report.stream_words import letter_json, letter_line, letters_line
+    from pipeline.stream.letters import Failed, dead_letters, unanswered
 
     stream, layout = _stream(settings, store_uri)
     letters = list(dead_letters(cluster_of(bootstrap, settings), stream))
     waiting = {one.number for one in unanswered(layout.uri, letters)}
-    reasons = Counter[str]()
     for letter in letters:
-        told = letter_json(letter, letter.number in waiting)
-        reasons[told["reason"]] += 1
-        line = letter_line(letter, letter.number in waiting)
-        click.echo(orjson.dumps(told) if shape == "json" else line)
+        waits = letter.number in waiting
+        if shape == "json":
+            click.echo(orjson.dumps(letter_json(letter, waits)))
+        else:
+            click.echo(letter_line(letter, waits))
     if shape == "text":
-        click.echo(
-            f"無法讀取 poison {reasons['poison']:,}，處理失敗 failed {reasons['failed']:,}"
-            f"（尚未收下 not taken since {len(waiting):,}）"
-        )
+        failed = sum(isinstance(one, Failed) for one in letters)
+        click.echo(letters_line(len(letters) - failed, failed, len(waiting)))
     return 0
 
 
@@ -116,8 +115,8 @@ def dead(settings: Settings, store_uri: str | None, bootstrap: str | None, shape
 )
 @click.option("--whole", is_flag=True, help="沒有遺失也重新開始 even where nothing is lost.")
 @click.option("--dry-run", is_flag=True, help="只說明 tell what it comes to, and change nothing.")
-@click.option("--yes", is_flag=True, help="不詢問 don't ask.")
-@_format
+@yes_option
+@shape_option
 @click.pass_obj
 def renew(
     settings: Settings, store_uri: str | None, bootstrap: str | None, replicas: int, whole: bool,
@@ -139,14 +138,15 @@ def renew(
     from pipeline.report.stream_words import renewal_json, renewal_lines
     from pipeline.stream.renew import renew, renewing
 
-    if not (dry_run or yes or sys.stdin.isatty()):
-        raise click.UsageError("沒有終端機可詢問，請加 --yes；there is nobody to ask: add --yes")
+    asking = not (dry_run or yes)
+    if asking:
+        refuse_without_terminal()
     _, layout = _stream(settings, store_uri)
     cluster = cluster_of(bootstrap, settings)
     with renewing(cluster, layout, whole=whole) as renewal:
         if shape == "text":
             click.echo("\n".join(renewal_lines(renewal)))
-        if not (dry_run or yes):
+        if asking:
             click.confirm("重新開始？Begin anew?", abort=True, err=True)
         if not dry_run:
             renew(cluster, layout, renewal, replicas)

@@ -19,8 +19,8 @@ _STAGES: Final = {
     "taken": "收件 taken in", "dispatched": "分派 dispatched", "checked": "檢核 checked",
     "merged": "合併 merged", "recorded": "記錄 recorded", "committed": "寫入資料表 in the tables",
 }  # fmt: skip
-_WORKS: Final = {
-    "dispatch": "dispatched", "validate": "checked", "merge": "merged", "record": "recorded"
+_GROUPS: Final = {
+    "dispatched": "dispatch", "checked": "validate", "merged": "merge", "recorded": "record"
 }  # fmt: skip
 _MOST_NAMED: Final = 20
 
@@ -57,19 +57,17 @@ def status_lines(status: Status) -> Iterator[str]:
         yield from _stage_lines(status)
         yield from _lag_lines(status)
         yield from _oldest_lines(status)
-        yield (
-            f"死信 dead letters：無法讀取 poison {status.poison:,}，處理失敗 failed "
-            f"{status.failed:,}（尚未收下 not taken since {status.unanswered:,}）"
-        )
+        told = letters_line(status.poison, status.failed, status.unanswered)
+        yield f"死信 dead letters：{told}"
     yield from _verdict_lines(status)
 
 
 def _stage_lines(status: Status) -> Iterator[str]:
     yield "    序號 through   等待 waiting"
-    before, groups = status.through["taken"], {stage: name for name, stage in _WORKS.items()}
+    before = status.through["taken"]
     for stage in STAGES:
         through = status.through[stage]
-        who = _who(status, groups.get(stage))
+        who = _who(status, _GROUPS.get(stage))
         yield f"{through:>16,}  {before - through:>12,}  {_STAGES[stage]}{who}"
         before = through
 
@@ -118,13 +116,9 @@ def _verdict_lines(status: Status) -> Iterator[str]:
 
 def letter_json(letter: Poison | Failed, waits: bool) -> dict[str, Any]:
     """A dead letter, for machines. ``waits``: of an upload that was not taken since."""
-    told: dict[str, Any] = {
-        "number": letter.number, "at": _at(letter).isoformat(), "why": letter.why
-    }  # fmt: skip
+    told = {"number": letter.number, "at": _at(letter).isoformat(), "why": letter.why}
     if isinstance(letter, Poison):
-        place = {
-            "topic": letter.topic, "partition": letter.partition, "offset": letter.offset
-        }  # fmt: skip
+        place = {"topic": letter.topic, "partition": letter.partition, "offset": letter.offset}
         return {"reason": "poison"} | told | place
     claim = letter.claim
     return {"reason": "failed"} | told | {
@@ -139,12 +133,19 @@ def letter_line(letter: Poison | Failed, waits: bool) -> str:
     begin = f"{letter.number:>6}  {_moment(_at(letter))}"
     why = printable(letter.why)
     if isinstance(letter, Poison):
-        return (
-            f"{begin}  無法讀取 poison  {letter.topic}/{letter.partition}/{letter.offset}  {why}"
-        )  # fmt: skip
+        place = f"{letter.topic}/{letter.partition}/{letter.offset}"
+        return f"{begin}  無法讀取 poison  {place}  {why}"
     then = "尚未收下 not taken since" if waits else "已另收下 taken since"
     partly = "部分 partly " if letter.partly else ""
     return f"{begin}  {partly}處理失敗 failed  {letter.claim.upload_id}  {then}  {why}"
+
+
+def letters_line(poison: int, failed: int, unanswered: int) -> str:
+    """How many dead letters there are; ``unanswered``: of uploads that were not taken since."""
+    return (
+        f"無法讀取 poison {poison:,}，處理失敗 failed {failed:,}"
+        f"（尚未收下 not taken since {unanswered:,}）"
+    )
 
 
 def renewal_json(renewal: Renewal, done: bool) -> dict[str, Any]:
