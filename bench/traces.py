@@ -1,4 +1,4 @@
-"""What traces cost: CPU of the workers of a stream without them, of a tenth of the uploads, of all.
+"""What traces cost: CPU of the workers of a stream without them, by the share sampled.
 
     python -m bench.traces [--uploads N]
 
@@ -23,7 +23,8 @@ from bench.stream import WARMING, Place
 from bench.stream_cost import Load, together
 from bench.ten_records import TEN
 
-SHARES = ("0", "0.1", "1")
+SHARES = (None, 0.0, 0.1, 1.0)
+JOBS = ("validate", "merge")
 
 
 class _Sink(BaseHTTPRequestHandler):
@@ -48,34 +49,37 @@ def _collecting() -> Iterator[str]:
     with ThreadingHTTPServer(("127.0.0.1", 0), _Sink) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def main(uploads: int) -> Iterator[str]:
     """The table."""
-    yield "| traces | validate | merge | of all | kB sent |"
+    yield "| sampled | validate | merge | both | kB sent |"
     yield "|---|--:|--:|--:|--:|"
     with tempfile.TemporaryDirectory() as folder, _collecting() as url:
         kafka = broker(Path(folder, "kafka"))
         place = Place(kafka, Path(folder), uploads / 3_000)
         try:
-            for name, share in (("off", None), *((f"{float(s):.0%}", s) for s in SHARES)):
+            for share in SHARES:
+                name = "off" if share is None else f"{100 * share:.0f} %"
                 asked = {} if share is None else {
                     "OTEL_EXPORTER_OTLP_ENDPOINT": url, "OTEL_TRACES_SAMPLER": "traceidratio",
-                    "OTEL_TRACES_SAMPLER_ARG": share,
+                    "OTEL_TRACES_SAMPLER_ARG": str(share),
                 }  # fmt: skip
                 payloads = place.tens(uploads)
                 size = sum(len(one.data) for one in payloads)
                 load, before = Load(name, payloads, size, TEN * uploads), _Sink.taken
                 with patch.dict(os.environ, asked):
                     rig = place.rig(f"traces-{share}")
-                    rate = together(rig, load, place.tens(WARMING), ("validate", "merge"))
-                cpu = [f"{1000 * cost.cpu / uploads:.2f}" for cost in rate.costs[:2]]
-                all_of_it = f"{1000 * rate.cpu / uploads:.2f}"
-                sent = (_Sink.taken - before) * 1000 / uploads / 1000
-                yield f"| {name} | {' | '.join(cpu)} | {all_of_it} | {sent:,.0f} |"
+                    rate = together(rig, load, place.tens(WARMING), JOBS)
+                spent = [cost.cpu for cost in rate.costs if cost.role in JOBS]
+                cpu = [f"{1000 * one / uploads:.2f}" for one in (*spent, rate.cpu)]
+                sent = (_Sink.taken - before) / uploads  # bytes an upload, or kB a thousand
+                yield f"| {name} | {' | '.join(cpu)} | {sent:,.0f} |"
         finally:
             kafka.kill()
 
