@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from threading import Lock
 from typing import Final
 
-from pipeline.errors import PipelineError, StoreWriteError
+from pipeline.errors import PipelineError
 from pipeline.ingest.unpack import Payload
 from pipeline.intake.door import Clock
 from pipeline.intake.outcomes import Outcomes
@@ -144,8 +144,8 @@ class StreamDoor:
         return None if self._following.has_room else full()
 
     def _trouble(self, error: Exception) -> DoorClosedError:
-        known = isinstance(error, StoreWriteError | BrokerError)
-        _log.error("an upload was not taken: %s", error if known else type(error).__name__)
+        told = error.message_en if isinstance(error, PipelineError) else type(error).__name__
+        _log.error("an upload was not taken: %s", told)
         self._shut_until = time.monotonic() + _SHUT_SECONDS
         return trouble()
 
