@@ -251,7 +251,9 @@ class Following:
                 continue
             row = receipt.row
             if row["status"] == FAILED:
-                failed.append(row["upload_id"])
+                taken = self._outcomes.taken_in(row["upload_id"])
+                if taken is None or taken.number <= row["sequence"]:  # else it was sent again
+                    failed.append(row["upload_id"])
             elif row["sequence"] > self._through or row["status"] == DROPPED:
                 refusal = self._unpacked(row["upload_id"])
                 told[row["upload_id"]] = Told(row, findings_of(receipt), refusal)
